@@ -1,0 +1,189 @@
+"""Execute the chapters before Sphinx reads them.
+
+Every stale chapter runs in an empty folder of its own, as many at once as there are cores, and its
+outputs go to the jupyter-cache that myst-nb then reads. A failing cell stops the build before any
+page is written, naming the file and the line.
+"""
+
+import hashlib
+import os
+import platform
+import re
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from importlib.metadata import distributions
+from pathlib import Path
+
+import psutil
+from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
+from myst_nb.core.read import create_nb_reader
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from sphinx.util import logging
+
+WEB = Path(__file__).parent
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+logger = logging.getLogger(__name__)
+
+
+def fingerprint():
+    """Hash of all that a chapter's outputs depend on besides its own code."""
+    packages = sorted(f"{d.name.lower()}=={d.version}" for d in distributions())
+    parts = [platform.python_version(), platform.machine(), *packages]
+    parts += [(WEB / "matplotlibrc").read_text("utf8"), Path(__file__).read_text("utf8")]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def kernel_environment(folder):
+    """Environment in which a chapter runs: one thread, the book's figure style, vector figures."""
+    profile = Path(folder) / "profile_default"
+    profile.mkdir(parents=True, exist_ok=True)
+    (profile / "ipython_kernel_config.py").write_text(
+        'c.InlineBackend.figure_formats = {"svg"}\nc.HistoryManager.enabled = False\n', "utf8"
+    )
+    return os.environ | {
+        "IPYTHONDIR": str(folder),
+        "MATPLOTLIBRC": str(WEB / "matplotlibrc"),
+        "OMP_NUM_THREADS": "1",
+        "SOURCE_DATE_EPOCH": "0",  # no date inside the SVG files
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    }
+
+
+class ChapterError(Exception):
+    """A chapter's cell failed: ``line`` is its line in the source (1-based)."""
+
+    def __init__(self, message, line):
+        super().__init__(message)
+        self.line = line
+
+
+def run_chapter(notebook, source, timeout):
+    """Execute ``notebook`` in place, in an empty folder; return its cost.
+
+    ``source`` is the chapter's text, used to turn a failing cell into a line number. Returns a
+    dict with ``execution_seconds`` (wall), ``cpu_seconds`` and ``peak_mb`` of the kernel process.
+    Raises ChapterError.
+    """
+    cost, running = {}, 0
+
+    def on_cell_start(cell, cell_index):
+        nonlocal running
+        running = cell_index
+
+    def on_cell_complete(cell, cell_index):
+        kernel = psutil.Process(client.km.provisioner.pid)
+        times = kernel.cpu_times()
+        cost["cpu_seconds"] = times.user + times.system
+        status = Path(f"/proc/{kernel.pid}/status")
+        peak = re.search(r"VmHWM:\s+(\d+)", status.read_text()) if status.exists() else None
+        cost["peak_mb"] = int(peak[1]) / 1024 if peak else kernel.memory_info().rss / 2**20
+
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory() as cwd, tempfile.TemporaryDirectory() as ipython:
+        client = NotebookClient(
+            notebook,
+            timeout=timeout,
+            record_timing=False,  # its metadata would change the cache key
+            resources={"metadata": {"path": cwd}},
+            on_cell_start=on_cell_start,
+            on_cell_complete=on_cell_complete,
+        )
+        try:
+            client.execute(env=kernel_environment(ipython))
+        except CellExecutionError as error:
+            trace = ANSI.sub("", error.traceback)
+            lines = re.findall(r"Cell In\[\d+\], line (\d+)", trace)
+            offset = int(lines[0]) if lines else 1
+            line = cell_line(notebook, running, source) + offset
+            raise ChapterError(f"{error.ename}: {error.evalue}\n{trace}", line) from error
+        except (CellTimeoutError, DeadKernelError) as error:
+            line = cell_line(notebook, running, source) + 1
+            raise ChapterError(f"{type(error).__name__}: {error}", line) from error
+    cost["execution_seconds"] = time.perf_counter() - start
+    return cost
+
+
+def cell_line(notebook, index, source):
+    """Line (1-based) just above the first code line of a cell of a MyST notebook."""
+    lines = source.splitlines()
+    start = notebook.metadata["source_map"][index]
+    code = notebook.cells[index].source.splitlines()
+    for number in range(start, len(lines)):
+        if lines[number : number + len(code)] == code:
+            return number
+    return start
+
+
+def fill_cache(app, env, docnames):
+    """Sphinx handler: execute, in parallel, the chapters about to be read that are not cached."""
+    cache = get_cache(env.mystnb_config.execution_cache_path)
+    pending = {}
+    for docname in docnames:
+        path = env.doc2path(docname)
+        source = Path(path).read_text("utf8")
+        reader = create_nb_reader(path, env.myst_config, env.mystnb_config, source)
+        if reader is None:
+            continue
+        notebook = reader.read(source)
+        try:
+            cache.match_cache_notebook(notebook)
+        except KeyError:
+            pending[docname] = (path, source, notebook)
+    failed = []
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        jobs = {}
+        for docname, (path, source, notebook) in pending.items():
+            timeout = env.mystnb_config.execution_timeout
+            jobs[pool.submit(run_chapter, notebook, source, timeout)] = docname
+            logger.info("ejecutando %s", docname)
+        for job in as_completed(jobs):
+            docname = jobs[job]
+            path, _, notebook = pending[docname]
+            try:
+                cost = job.result()
+            except ChapterError as error:
+                failed.append(docname)
+                logger.error(str(error), location=(docname, error.line))
+                continue
+            cache.cache_notebook_bundle(
+                CacheBundleIn(notebook, str(path), data=cost), check_validity=False, overwrite=True
+            )
+            logger.info(
+                "ejecutado %s en %.1f s (CPU %.1f s, %.0f MB)",
+                docname,
+                cost["execution_seconds"],
+                cost["cpu_seconds"],
+                cost["peak_mb"],
+            )
+    if failed:
+        raise SystemExit(
+            f"No se escribió ninguna página: falló la ejecución de {', '.join(sorted(failed))}. "
+            "El archivo y la línea están arriba."
+        )
+
+
+def chapter_cost(env, docname):
+    """Cost of a chapter's last execution, as stored by ``fill_cache``; {} if it has no code."""
+    path = env.doc2path(docname)
+    source = Path(path).read_text("utf8")
+    reader = create_nb_reader(path, env.myst_config, env.mystnb_config, source)
+    if reader is None:
+        return {}
+    cache = get_cache(env.mystnb_config.execution_cache_path)
+    return cache.match_cache_notebook(reader.read(source)).data
+
+
+def set_cache_path(app, config):
+    """Sphinx handler: a cache folder per environment, so that no output can be stale."""
+    config.nb_execution_cache_path = str(
+        Path(app.outdir).parent / ".jupyter_cache" / fingerprint()
+    )
+
+
+def setup(app):
+    app.connect("config-inited", set_cache_path)
+    app.connect("env-before-read-docs", fill_cache)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
