@@ -9,6 +9,7 @@ import hashlib
 import os
 import platform
 import re
+import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -18,7 +19,8 @@ from pathlib import Path
 import psutil
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
-from myst_nb.core.read import create_nb_reader
+from myst_nb.core.read import create_nb_reader, read_myst_markdown_notebook
+from myst_parser.config.main import MdParserConfig
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from sphinx.util import logging
@@ -41,7 +43,10 @@ def kernel_environment(folder):
     profile = Path(folder) / "profile_default"
     profile.mkdir(parents=True, exist_ok=True)
     (profile / "ipython_kernel_config.py").write_text(
-        'c.InlineBackend.figure_formats = {"svg"}\nc.HistoryManager.enabled = False\n', "utf8"
+        'c.InlineBackend.figure_formats = {"svg"}\n'
+        "c.HistoryManager.enabled = False\n"
+        "c.IPKernelApp.log_level = 40\n",
+        "utf8",
     )
     return os.environ | {
         "IPYTHONDIR": str(folder),
@@ -187,3 +192,22 @@ def setup(app):
     app.connect("config-inited", set_cache_path)
     app.connect("env-before-read-docs", fill_cache)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def main(path):
+    """Run one chapter alone, in an empty folder, and print its text outputs and its cost."""
+    source = Path(path).read_text("utf8")
+    notebook = read_myst_markdown_notebook(source, MdParserConfig(), add_source_map=True)
+    try:
+        cost = run_chapter(notebook, source, timeout=300)
+    except ChapterError as error:
+        raise SystemExit(f"{path}:{error.line}: {error}") from None
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if output.output_type == "stream":
+                print(output.text, end="")
+    print(f"{path}: CPU {cost['cpu_seconds']:.1f} s, {cost['peak_mb']:.0f} MB")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

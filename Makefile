@@ -1,0 +1,56 @@
+# make book construye el libro; make test lo construye y corre todas las pruebas; make help, el resto.
+
+PYTHON ?= python3
+# Ruedas de torch sin CUDA. Con una placa NVIDIA: make book TORCH_INDEX=https://download.pytorch.org/whl/cu130
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+BIN := .venv/bin
+SPHINX := $(BIN)/jupyter-book build . -W -n --keep-going
+CHAPTERS := $(sort $(wildcard book/[0-9]*.md))
+
+.PHONY: help book test serve chapter clean lock
+
+help:
+	@echo 'make book                 prepara el entorno, construye el libro y dice qué página abrir'
+	@echo 'make test                 lo mismo, y después corre todas las pruebas'
+	@echo 'make serve                construye y sirve el libro en http://localhost:8000'
+	@echo 'make chapter C=book/X.md  ejecuta un capítulo solo, en una carpeta vacía'
+	@echo 'make clean                borra lo construido y el entorno'
+	@echo 'make lock                 vuelve a resolver requirements.lock (mantenimiento)'
+
+.venv/ready: requirements.txt requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo 'Hace falta Python 3.11 o más nuevo: make PYTHON=/ruta/a/python3.11 book' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || \
+		{ echo 'Falta el módulo venv de Python. En Debian: apt install python3-venv' >&2; exit 1; }
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --retries 1 --index-url $(TORCH_INDEX) $$(grep -o '^torch==[^ ]*' requirements.txt)
+	@touch $@
+
+book: .venv/ready
+	@$(SPHINX)
+	@echo "El libro está en file://$(abspath _build/html/index.html)"
+
+test: book
+	@$(BIN)/python tests/browser.py
+	@folder=$$(mktemp -d); \
+	for chapter in $(CHAPTERS:book/%.md=%); do \
+		mkdir $$folder/$$chapter; cp _build/jupyter_execute/book/$$chapter.ipynb $$folder/$$chapter/; done; \
+	$(BIN)/pytest -c tests/pytest.ini --rootdir . tests $$folder; status=$$?; rm -r $$folder; exit $$status
+
+serve: book
+	$(BIN)/python -m http.server --directory _build/html 8000
+
+chapter: .venv/ready
+	@test -f "$(C)" || { echo 'Falta el capítulo: make chapter C=book/02-grafo-computacional.md' >&2; exit 1; }
+	@$(BIN)/python web/execution.py $(C)
+
+clean:
+	rm -rf _build .venv
+
+# torch queda fuera de las huellas (su rueda sin CUDA es otra que la de los demás índices); sus dependencias, no.
+lock: .venv/ready
+	$(BIN)/pip install --quiet uv==0.13.8
+	{ grep -v '^torch==' requirements.txt; \
+	  $(BIN)/python -c "from importlib.metadata import requires; print(*(r for r in requires('torch') if 'extra' not in r and 'nvidia' not in r), sep='\n')"; } \
+	| $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header - -o requirements.lock
