@@ -5,7 +5,6 @@ PYTHON ?= python3
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 BIN := .venv/bin
 SPHINX := $(BIN)/jupyter-book build . -W -n --keep-going
-CHAPTERS := $(sort $(wildcard book/[0-9]*.md))
 
 .PHONY: help book test serve chapter clean lock
 
@@ -34,8 +33,8 @@ book: .venv/ready
 test: book
 	@$(BIN)/python tests/browser.py
 	@folder=$$(mktemp -d); \
-	for chapter in $(CHAPTERS:book/%.md=%); do \
-		mkdir $$folder/$$chapter; cp _build/jupyter_execute/book/$$chapter.ipynb $$folder/$$chapter/; done; \
+	for notebook in _build/notebooks/*.ipynb; do \
+		name=$$(basename $$notebook .ipynb); mkdir $$folder/$$name; cp $$notebook $$folder/$$name/; done; \
 	$(BIN)/pytest -c tests/pytest.ini --rootdir . tests $$folder; status=$$?; rm -r $$folder; exit $$status
 
 serve: book

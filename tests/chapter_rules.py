@@ -130,11 +130,13 @@ def chapter_problems(path, toc):
         found.append((1, "no está en _toc.yml"))
     if not source.startswith("---\n") or "format_name: myst" not in source:
         return [f"{path}:{line}: {message}" for line, message in found]  # a page without code
-    try:
-        cells = list(code_cells(path))
-        found += code_problems(cells)
-    except SyntaxError as error:
-        return [f"{path}:{error.lineno}: {error.msg}"]
+    cells = list(code_cells(path))
+    for line, cell in cells:
+        try:
+            ast.parse(cell.source)
+        except SyntaxError as error:
+            return [f"{path}:{line + error.lineno}: {error.msg}"]
+    found += code_problems(cells)
     if re.search(r"^ *format_version|jupytext_version", source, re.M):
         found.append((1, "el encabezado lleva una versión, que cambia sola: quitarla"))
     if not re.search(r"^\(cap-[a-z-]+\)=$", source, re.M):
@@ -154,13 +156,17 @@ def shared_function_problems(paths):
     seen, found = {}, []
     for path in paths:
         for line, cell in code_cells(path):
-            for node in ast.parse(cell.source).body:
+            try:
+                body = ast.parse(cell.source).body
+            except SyntaxError:
+                continue  # reported by chapter_problems
+            for node in body:
                 if not isinstance(node, ast.FunctionDef) or not ast.get_docstring(node):
                     continue
                 text = ast.get_source_segment(cell.source, node)
-                first = seen.setdefault(node.name, (path, text))
-                if first[1] != text:
-                    found.append(f"{path}:{line + node.lineno}: {node.name} difiere de {first[0]}")
+                first, original = seen.setdefault(node.name, (path, text))
+                if original != text:
+                    found.append(f"{path}:{line + node.lineno}: {node.name} difiere de {first}")
     return found
 
 

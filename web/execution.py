@@ -9,6 +9,7 @@ import hashlib
 import os
 import platform
 import re
+import shutil
 import sys
 import tempfile
 import time
@@ -16,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from importlib.metadata import distributions
 from pathlib import Path
 
+import nbformat
 import psutil
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
@@ -107,6 +109,11 @@ def run_chapter(notebook, source, timeout):
         except (CellTimeoutError, DeadKernelError) as error:
             line = cell_line(notebook, running, source) + 1
             raise ChapterError(f"{type(error).__name__}: {error}", line) from error
+    for index, cell in enumerate(notebook.cells):
+        for output in cell.get("outputs", []):
+            if output.get("name") == "stderr":  # a warning is a fault of the chapter
+                line = cell_line(notebook, index, source) + 1
+                raise ChapterError(f"la celda escribió en stderr:\n{output.text}", line)
     cost["execution_seconds"] = time.perf_counter() - start
     return cost
 
@@ -127,16 +134,14 @@ def fill_cache(app, env, docnames):
     cache = get_cache(env.mystnb_config.execution_cache_path)
     pending = {}
     for docname in docnames:
-        path = env.doc2path(docname)
-        source = Path(path).read_text("utf8")
-        reader = create_nb_reader(path, env.myst_config, env.mystnb_config, source)
-        if reader is None:
+        notebook = read_chapter(env, docname)
+        if notebook is None:
             continue
-        notebook = reader.read(source)
         try:
             cache.match_cache_notebook(notebook)
         except KeyError:
-            pending[docname] = (path, source, notebook)
+            path = Path(env.doc2path(docname))
+            pending[docname] = (path, path.read_text("utf8"), notebook)
     failed = []
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         jobs = {}
@@ -170,15 +175,39 @@ def fill_cache(app, env, docnames):
         )
 
 
-def chapter_cost(env, docname):
-    """Cost of a chapter's last execution, as stored by ``fill_cache``; {} if it has no code."""
+def write_notebooks(app, exception):
+    """Sphinx handler: leave every chapter, with its outputs, in _build/notebooks.
+
+    What myst-nb leaves in _build/jupyter_execute has no outputs when they come from the cache.
+    """
+    if exception:
+        return
+    folder = Path(app.outdir).parent / "notebooks"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    cache = get_cache(app.env.mystnb_config.execution_cache_path)
+    for docname in sorted(app.env.found_docs):
+        if notebook := read_chapter(app.env, docname):
+            _, executed = cache.merge_match_into_notebook(notebook)
+            name = Path(docname).name
+            (folder / f"{name}.ipynb").write_text(nbformat.writes(executed), "utf8")
+
+
+def read_chapter(env, docname):
+    """The notebook of a document, not executed; None if it is a page without code."""
     path = env.doc2path(docname)
     source = Path(path).read_text("utf8")
     reader = create_nb_reader(path, env.myst_config, env.mystnb_config, source)
-    if reader is None:
+    return reader and reader.read(source)
+
+
+def chapter_cost(env, docname):
+    """Cost of a chapter's last execution, as stored by ``fill_cache``; {} if it has no code."""
+    notebook = read_chapter(env, docname)
+    if notebook is None:
         return {}
     cache = get_cache(env.mystnb_config.execution_cache_path)
-    return cache.match_cache_notebook(reader.read(source)).data
+    return cache.match_cache_notebook(notebook).data
 
 
 def set_cache_path(app, config):
@@ -191,6 +220,7 @@ def set_cache_path(app, config):
 def setup(app):
     app.connect("config-inited", set_cache_path)
     app.connect("env-before-read-docs", fill_cache)
+    app.connect("build-finished", write_notebooks)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 

@@ -1,5 +1,7 @@
 """What the pages have beyond the theme: the opening box and the checks made on every page."""
 
+from pathlib import Path
+
 from docutils import nodes
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
@@ -34,9 +36,25 @@ def check_images(app, doctree, docname):
     for image in doctree.findall(nodes.image):
         alt = (image.get("alt") or "").strip()
         if not alt or alt.endswith((".png", ".svg", ".jpg", ".jpeg")):
+            location = f"{app.env.doc2path(docname)}:{image_line(app, docname, image)}"
             logger.warning(
-                "imagen sin texto alternativo (alt): %s", image["uri"], location=image
+                "imagen sin texto alternativo (alt): %s", image["uri"], location=location
             )
+
+
+def image_line(app, docname, image):
+    """Line of the cell that made an image, or of the directive that names its file."""
+    source = Path(app.env.doc2path(docname)).read_text("utf8").splitlines()
+    cell = image
+    while cell is not None and not (isinstance(cell, nodes.container) and cell.line):
+        cell = cell.parent
+    if cell is None:
+        name = Path(image["uri"]).name
+        return next((n for n, text in enumerate(source, 1) if name in text), 1)
+    line = cell.line
+    while line > 1 and not source[line - 1].startswith("```{code-cell}"):
+        line -= 1
+    return line
 
 
 def setup(app):

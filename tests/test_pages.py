@@ -1,0 +1,75 @@
+"""The built pages: language, links and anchors, images, citations and formulas."""
+
+import re
+from functools import cache
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from bs4 import BeautifulSoup
+from chapter_rules import toc_entries
+
+SITE = Path(__file__).parent.parent / "_build" / "html"
+PAGES = [*(f"{entry}.html" for entry in toc_entries()), "search.html", "genindex.html"]
+
+
+@cache
+def parsed(page):
+    return BeautifulSoup((SITE / page).read_text("utf8"), "html.parser")
+
+
+@cache
+def anchors(page):
+    soup = parsed(page)
+    return {tag["id"] for tag in soup.find_all(id=True)} | {
+        tag["name"] for tag in soup.find_all("a", attrs={"name": True})
+    }
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_language(page):
+    assert parsed(page).html["lang"] == "es"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_internal_links_and_anchors(page):
+    broken = []
+    for tag in parsed(page).find_all(["a", "link", "script", "img", "source"]):
+        target = tag.get("href") or tag.get("src") or ""
+        url = urlsplit(target)
+        if url.scheme or url.netloc or target in ("", "#"):
+            continue
+        path = (SITE / page).parent / unquote(url.path) if url.path else SITE / page
+        if not path.exists():
+            broken.append(f"{target}: no existe")
+        elif url.fragment and path.suffix == ".html":
+            name = str(path.resolve().relative_to(SITE.resolve()))
+            if unquote(url.fragment) not in anchors(name):
+                broken.append(f"{target}: no hay tal ancla")
+    assert not broken, f"{page}: {broken}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_images_have_descriptions(page):
+    for image in parsed(page).find_all("img"):
+        alt = image.get("alt")
+        assert alt is not None, f"{page}: imagen sin alt: {image.get('src')}"
+        assert not re.search(r"\.(svg|png|jpg)$", alt), f"{page}: alt es un archivo: {alt}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_ids_are_unique(page):
+    ids = [tag["id"] for tag in parsed(page).find_all(id=True)]
+    repeated = {i for i in ids if ids.count(i) > 1}
+    assert not repeated, f"{page}: {repeated}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_leftover_markup(page):
+    article = parsed(page).find("article") or parsed(page)
+    for hidden in article.find_all(["pre", "code", "script", "annotation"]):
+        hidden.extract()
+    text = article.get_text(" ")
+    leftover = re.findall(r"katex-error|\{\w+\}`|\$\$|\\frac|\\mathcal|\[\?\]|\bNone\b", text)
+    assert not leftover, f"{page}: {leftover}"
+    parsed.cache_clear()
