@@ -71,7 +71,7 @@ FAULTS = {
     "unknown number": ("Vale {glue:text}`nada`.", 0, "nada"),
     "broken link": ("[ver](no-existe.md)", 0, "no-existe.md"),
     "missing image": ("```{image} ../figs/no-existe.svg\n:alt: nada\n```", 0, "no-existe.svg"),
-    "image without alt": ("```{image} ../figs/portada.svg\n```", 0, "sin texto alternativo"),
+    "image without alt": ("```{image} ../figs/logo.svg\n```", 0, "sin texto alternativo"),
     "figure without alt": (
         cell("plt.plot(x, U)\nplt.show()"), 0, "sin texto alternativo"),
     "duplicate label": ("(cap-plantilla)=\n### Otra vez", 0, "cap-plantilla"),

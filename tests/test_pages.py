@@ -10,7 +10,7 @@ from bs4 import BeautifulSoup
 from chapter_rules import toc_entries
 
 SITE = Path(__file__).parent.parent / "_build" / "html"
-PAGES = [*(f"{entry}.html" for entry in toc_entries()), "search.html", "genindex.html"]
+PAGES = [*(f"{entry}.html" for entry in toc_entries()), "search.html"]
 
 
 @cache
@@ -73,3 +73,31 @@ def test_no_leftover_markup(page):
     leftover = re.findall(r"katex-error|\{\w+\}`|\$\$|\\frac|\\mathcal|\[\?\]|\bNone\b", text)
     assert not leftover, f"{page}: {leftover}"
     parsed.cache_clear()
+
+
+ENGLISH = re.compile(
+    r"\b(the|this|of|and|search|toggle|page|main|home|show|hide|link|copy|next|previous|edit|"
+    r"download|open|close|skip|contents|proof|figure|source|click|light|dark|system|theme|by)\b",
+    re.I,
+)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_interface_in_spanish(page):
+    soup = BeautifulSoup((SITE / page).read_text("utf8"), "html.parser")
+    for code in soup(["script", "style", "pre", "code", "annotation"]):
+        code.extract()
+    found = []
+    for tag in soup.find_all(True):
+        if "bibliografia.html" in tag.get("href", "") or tag.find_parent(id="bibliografia"):
+            continue  # the titles of the works cited
+        for name in ("title", "aria-label", "placeholder", "alt", "data-tooltip"):
+            if ENGLISH.search(tag.get(name) or ""):
+                found.append(f"{name}={tag[name]}")
+    for summary in soup.find_all(["summary", "figcaption", "h1", "h2", "h3", "button", "label"]):
+        found += [t for t in summary.stripped_strings if ENGLISH.search(t)]
+    if soup.article:
+        soup.article.extract()
+    found += [t for t in soup.stripped_strings if ENGLISH.search(t)]
+    found = [text for text in found if ENGLISH.search(text.replace("CC BY", ""))]
+    assert not found, f"{page}: texto en inglés: {found}"
