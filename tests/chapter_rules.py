@@ -152,7 +152,7 @@ def chapter_problems(path, toc):
 
 
 def shared_function_problems(paths):
-    """A documented function that stands in two chapters must be the same, word for word."""
+    """A function with the same name and docstring in two chapters must be the same throughout."""
     seen, found = {}, []
     for path in paths:
         for line, cell in code_cells(path):
@@ -161,10 +161,11 @@ def shared_function_problems(paths):
             except SyntaxError:
                 continue  # reported by chapter_problems
             for node in body:
-                if not isinstance(node, ast.FunctionDef) or not ast.get_docstring(node):
+                doc = isinstance(node, ast.FunctionDef) and ast.get_docstring(node)
+                if not doc:
                     continue
                 text = ast.get_source_segment(cell.source, node)
-                first, original = seen.setdefault(node.name, (path, text))
+                first, original = seen.setdefault((node.name, doc), (path, text))
                 if original != text:
                     found.append(f"{path}:{line + node.lineno}: {node.name} difiere de {first}")
     return found

@@ -145,3 +145,40 @@ def test_formulas_copy_as_tex(visit):
       return text;
     }""")
     assert "\\frac{\\partial L}{\\partial w_i}" in copied
+
+
+def test_a_sequence_is_stepped_with_buttons_slider_and_keyboard(visit):
+    page = visit("book/03-retropropagacion.html")
+    steps = page.locator(".pasos").first
+    frames = steps.locator("img")
+    count = frames.count()
+    assert count == 12
+
+    def visible():
+        (shown,) = [k for k in range(count) if frames.nth(k).is_visible()]
+        assert steps.locator("output").inner_text() == f"{shown + 1} de {count}"
+        return shown
+
+    back, forward = steps.locator("button").first, steps.locator("button").last
+    assert visible() == 0 and back.is_disabled()
+    forward.click()
+    assert visible() == 1
+    steps.locator("input").focus()
+    page.keyboard.press("ArrowRight")
+    assert visible() == 2
+    page.keyboard.press("End")
+    assert visible() == count - 1 and forward.is_disabled()
+    back.focus()
+    page.keyboard.press("Enter")
+    assert visible() == count - 2
+    for k in range(count):
+        assert f"Paso {k + 1} de {count}." in frames.nth(k).get_attribute("alt")
+
+
+def test_a_sequence_without_scripts_shows_one_frame(chromium):
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((SITE / "book/03-retropropagacion.html").as_uri())
+    frames = page.locator(".pasos").first.locator("img")
+    assert sum(frames.nth(k).is_visible() for k in range(frames.count())) == 1
+    context.close()

@@ -74,6 +74,7 @@ FAULTS = {
     "image without alt": ("```{image} ../figs/logo.svg\n```", 0, "sin texto alternativo"),
     "figure without alt": (
         cell("plt.plot(x, U)\nplt.show()"), 0, "sin texto alternativo"),
+    "sequence without alt": (":::{pasos} nadie 3\nLeyenda.\n:::", 0, "la directiva pasos necesita alt"),
     "duplicate label": ("(cap-plantilla)=\n### Otra vez", 0, "cap-plantilla"),
     "LaTeX error": ("La fórmula $\\fraq{1}{2}$.", 0, "\\fraq"),
     "unknown directive": (":::{nodirectiva}\n:::", 0, "nodirectiva"),
@@ -82,6 +83,7 @@ STOPS_BEFORE_WRITING = {"failing cell", "warning cell", "file of the repository"
 
 
 def test_the_sample_book_builds(book):
+    insert(book, "### Un título con $x^2$\n\n:::{pasos} nadie 0\n:alt: nada\nNada.\n:::")
     code, log = build(book)
     assert code == 0, log
     assert "ejecutado book/01-muestra en" in log

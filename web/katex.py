@@ -98,7 +98,7 @@ def visit_math_block(self, node):
 def setup(app):
     app.add_config_value("tex_macros", {}, "env")
     app.add_html_math_renderer("katex", (visit_math, None), (visit_math_block, None))
-    app.connect("doctree-read", typeset)
+    app.connect("doctree-read", typeset, priority=100)  # before the titles are copied
     app.connect("env-updated", stop_on_bad_formula)
     app.add_css_file("katex/katex.min.css")
     app.add_js_file("katex/copy-tex.min.js", loading_method="defer")

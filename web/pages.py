@@ -38,7 +38,7 @@ class Opening(SphinxDirective):
 class Steps(SphinxDirective):
     """``{pasos} name N``: the frames glued as name-0 … name-(N-1), stepped through by book.js.
 
-    Without scripts, and in print, only the last frame is seen.
+    Without scripts only the last frame is seen; in print, the still figure of the chapter.
     """
 
     required_arguments = 2
