@@ -27,9 +27,9 @@ class Opening(SphinxDirective):
         self.state.nested_parse(self.content, self.content_offset, box)
         if cost := chapter_cost(self.env, self.env.docname):
             text = (
-                f"Ejecutarlo entero llevó {cost['cpu_seconds']:.0f} s de CPU y "
+                f"Ejecutarlo entero requirió {cost['cpu_seconds']:.0f} s de CPU y "
                 f"{cost['peak_mb']:.0f} MB de memoria al construir esta página; "
-                "no hacen falta GPU ni red."
+                "no hacen falta ni GPU ni internet."
             )
             box += nodes.paragraph(text=text, classes=["costo"])
         return [box]

@@ -31,7 +31,7 @@ for (const steps of document.querySelectorAll(".pasos")) {
   show(1);
 }
 
-// Figuras: se amplían con un clic, con Enter o con la barra, y se cierran igual o con Escape.
+// Figuras: se amplían con un clic, con Enter o con la barra espaciadora, y se cierran igual o con Escape.
 const dialog = document.createElement("dialog");
 dialog.className = "ampliada";
 dialog.setAttribute("aria-label", "Figura ampliada");
