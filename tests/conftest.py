@@ -1,11 +1,9 @@
-"""Shared fixtures: the built site, a browser, and the environment in which notebooks are re-run."""
+"""The environment in which the notebooks are re-run: the one that built them."""
 
 import os
 import sys
 import tempfile
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "web"))
@@ -18,9 +16,3 @@ ipython_folder = tempfile.TemporaryDirectory()
 def pytest_configure(config):
     """nbval starts its kernels with this process's environment: make it the build's."""
     os.environ.update(kernel_environment(ipython_folder.name))
-
-
-@pytest.fixture(scope="session")
-def site():
-    """Folder of the built site."""
-    return ROOT / "_build" / "html"

@@ -3,6 +3,7 @@
 import pytest
 from browser import FLAGS, find
 from playwright.sync_api import sync_playwright
+from spanish import Search
 from test_pages import PAGES, SITE
 
 SCREENS = {"desktop": (1280, "light"), "phone": (390, "dark")}
@@ -72,9 +73,6 @@ def test_search_folds_accents_and_keeps_the_enye(visit):
 
 
 def test_search_words():
-    from conftest import ROOT  # noqa: F401  (puts web/ on the path)
-    from spanish import Search
-
     search = Search({})
     assert search.stem("función") == search.stem("funcion") == search.stem("Funciones")
     assert search.stem("derivación") == search.stem("derivacion")
