@@ -101,3 +101,11 @@ def test_interface_in_spanish(page):
     found += [t for t in soup.stripped_strings if ENGLISH.search(t)]
     found = [text for text in found if ENGLISH.search(text.replace("CC BY", ""))]
     assert not found, f"{page}: texto en inglés: {found}"
+
+
+def test_chapters_are_numbered_as_their_files():
+    numbered = [p for p in PAGES if re.match(r"book/(?!00)\d\d-", p)]
+    assert numbered
+    for page in numbered:
+        title = parsed(page).article.h1.find(class_="section-number").get_text(strip=True)
+        assert title == f"{int(page[5:7])}.", f"{page}: el título lleva el número {title}"
