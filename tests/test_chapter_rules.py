@@ -1,9 +1,10 @@
 """The chapters keep the rules, and each rule catches what it is for, with file and line."""
 
+import re
 import shutil
 
 import pytest
-from chapter_rules import ROOT, asserts, code_cells, problems, tags, toc_entries
+from chapter_rules import FORBIDDEN, ROOT, asserts, code_cells, problems, tags, toc_entries
 
 
 def test_the_book_keeps_the_rules():
@@ -53,6 +54,30 @@ FAULTS = {
     "no summary": ("## Resumen", "## Final", "falta el resumen"),
     "syntax": ("x_min = x[", "x_min = = x[", "invalid syntax"),
 }
+
+
+FORBIDDEN_LINES = [
+    "from math import *",
+    "!pip install torch",
+    "warnings.filterwarnings('ignore')",
+    "assert True",
+    "page = requests.get(address)",
+    "data = np.loadtxt(name)",
+    "loss2 = loss",
+    "plt.rcParams['font.size'] = 8",
+    "z = np.random.normal()",
+    "ax.set_title('U')",
+]
+
+
+@pytest.mark.parametrize("line", FORBIDDEN_LINES)
+def test_each_forbidden_line_is_found(line):
+    assert sum(bool(re.search(pattern, line)) for pattern in FORBIDDEN) == 1
+
+
+def test_every_forbidden_pattern_has_its_line():
+    unseen = [p for p in FORBIDDEN if not any(re.search(p, line) for line in FORBIDDEN_LINES)]
+    assert not unseen
 
 
 def test_the_sample_keeps_the_rules(book):

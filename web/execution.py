@@ -89,7 +89,11 @@ def run_chapter(notebook, source, timeout):
         cost["peak_mb"] = int(peak[1]) / 1024 if peak else kernel.memory_info().rss / 2**20
 
     start = time.perf_counter()
-    with tempfile.TemporaryDirectory() as cwd, tempfile.TemporaryDirectory() as ipython:
+    with (
+        tempfile.TemporaryDirectory() as cwd,
+        tempfile.TemporaryDirectory() as ipython,
+        tempfile.TemporaryFile() as kernel_log,  # the process's own words, not the cells'
+    ):
         client = NotebookClient(
             notebook,
             timeout=timeout,
@@ -99,7 +103,7 @@ def run_chapter(notebook, source, timeout):
             on_cell_complete=on_cell_complete,
         )
         try:
-            client.execute(env=kernel_environment(ipython))
+            client.execute(env=kernel_environment(ipython), stderr=kernel_log)
         except CellExecutionError as error:
             trace = ANSI.sub("", error.traceback)
             lines = re.findall(r"Cell In\[\d+\], line (\d+)", trace)
@@ -108,7 +112,9 @@ def run_chapter(notebook, source, timeout):
             raise ChapterError(f"{error.ename}: {error.evalue}\n{trace}", line) from error
         except (CellTimeoutError, DeadKernelError) as error:
             line = cell_line(notebook, running, source) + 1
-            raise ChapterError(f"{type(error).__name__}: {error}", line) from error
+            kernel_log.seek(0)
+            said = kernel_log.read().decode("utf8", "replace")
+            raise ChapterError(f"{type(error).__name__}: {error}\n{said}", line) from error
     for index, cell in enumerate(notebook.cells):
         for output in cell.get("outputs", []):
             if output.get("name") == "stderr":  # a warning is a fault of the chapter
