@@ -6,13 +6,15 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 BIN := .venv/bin
 SPHINX := $(BIN)/jupyter-book build . -W -n --keep-going
 
-.PHONY: help book test serve chapter clean lock
+.PHONY: help book test serve chapter bench bench-quick clean lock
 
 help:
 	@echo 'make book                 prepara el entorno, construye el libro y dice qué página abrir'
 	@echo 'make test                 lo mismo, y después corre todas las pruebas'
 	@echo 'make serve                construye y sirve el libro en http://localhost:8000'
 	@echo 'make chapter C=book/X.md  ejecuta un capítulo solo, en una carpeta vacía'
+	@echo 'make bench                mide los capítulos 15 y 16 contra DeepXDE (menos de una hora)'
+	@echo 'make bench-quick          dos problemas y una semilla; muestra la tabla y no la guarda'
 	@echo 'make clean                borra lo construido y el entorno'
 	@echo 'make lock                 vuelve a resolver requirements.lock (mantenimiento)'
 
@@ -33,7 +35,7 @@ book: .venv/ready
 test: book
 	@$(BIN)/python tests/browser.py
 	@folder=$$(mktemp -d); \
-	for notebook in _build/notebooks/*.ipynb; do \
+	for notebook in _build/html/notebooks/*.ipynb; do \
 		name=$$(basename $$notebook .ipynb); mkdir $$folder/$$name; cp $$notebook $$folder/$$name/; done; \
 	$(BIN)/pytest -c tests/pytest.ini --rootdir . tests $$folder; status=$$?; rm -r $$folder; exit $$status
 
@@ -44,8 +46,20 @@ chapter: .venv/ready
 	@test -f "$(C)" || { echo 'Falta el capítulo: make chapter C=book/02-grafo-computacional.md' >&2; exit 1; }
 	@$(BIN)/python web/execution.py $(C)
 
+.venv-bench/ready: bench/requirements.txt requirements.txt
+	$(PYTHON) -m venv --clear .venv-bench
+	.venv-bench/bin/pip install --quiet --retries 1 --index-url $(TORCH_INDEX) $$(grep -o '^torch==[^ ]*' requirements.txt)
+	.venv-bench/bin/pip install --quiet -c requirements.txt -r bench/requirements.txt
+	@touch $@
+
+bench: .venv-bench/ready
+	@.venv-bench/bin/python bench/pinn.py
+
+bench-quick: .venv-bench/ready
+	@.venv-bench/bin/python bench/pinn.py --quick
+
 clean:
-	rm -rf _build .venv
+	rm -rf _build .venv .venv-bench
 
 # torch queda fuera de las huellas (su rueda sin CUDA es otra que la de los demás índices); sus dependencias, no.
 lock: .venv/ready

@@ -114,7 +114,7 @@ def test_fault(book, name):
 def test_a_changed_output_fails(book):
     code, log = build(book)
     assert code == 0, log
-    path = book / "_build/notebooks/01-muestra.ipynb"
+    path = book / "_build/html/notebooks/01-muestra.ipynb"
     notebook = json.loads(path.read_text("utf8"))
     changed = 0
     for output in (o for c in notebook["cells"] for o in c.get("outputs", [])):

@@ -9,7 +9,6 @@ import hashlib
 import os
 import platform
 import re
-import shutil
 import sys
 import tempfile
 import time
@@ -17,7 +16,6 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from importlib.metadata import distributions
 from pathlib import Path
 
-import nbformat
 import psutil
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
@@ -181,30 +179,22 @@ def fill_cache(app, env, docnames):
         )
 
 
-def write_notebooks(app, exception):
-    """Sphinx handler: leave every chapter, with its outputs, in _build/notebooks.
-
-    What myst-nb leaves in _build/jupyter_execute has no outputs when they come from the cache.
-    """
-    if exception:
-        return
-    folder = Path(app.outdir).parent / "notebooks"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    cache = get_cache(app.env.mystnb_config.execution_cache_path)
-    for docname in sorted(app.env.found_docs):
-        if notebook := read_chapter(app.env, docname):
-            _, executed = cache.merge_match_into_notebook(notebook)
-            name = Path(docname).name
-            (folder / f"{name}.ipynb").write_text(nbformat.writes(executed), "utf8")
-
-
 def read_chapter(env, docname):
     """The notebook of a document, not executed; None if it is a page without code."""
     path = env.doc2path(docname)
     source = Path(path).read_text("utf8")
     reader = create_nb_reader(path, env.myst_config, env.mystnb_config, source)
     return reader and reader.read(source)
+
+
+def executed_chapter(env, docname):
+    """The notebook of a document with the outputs of its last execution; None if it has no code.
+
+    What myst-nb leaves in _build/jupyter_execute has no outputs when they come from the cache.
+    """
+    notebook = read_chapter(env, docname)
+    cache = get_cache(env.mystnb_config.execution_cache_path)
+    return notebook and cache.merge_match_into_notebook(notebook)[1]
 
 
 def chapter_cost(env, docname):
@@ -226,7 +216,6 @@ def set_cache_path(app, config):
 def setup(app):
     app.connect("config-inited", set_cache_path)
     app.connect("env-before-read-docs", fill_cache)
-    app.connect("build-finished", write_notebooks)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
