@@ -6,13 +6,17 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 BIN := .venv/bin
 SPHINX := $(BIN)/jupyter-book build . -W -n --keep-going
 
-.PHONY: help book test serve chapter bench bench-quick clean lock
+OFFLINE := _build/aprendizaje-profundo-basado-en-la-fisica
+
+.PHONY: help book test serve chapter offline pdf bench bench-quick clean lock
 
 help:
 	@echo 'make book                 prepara el entorno, construye el libro y dice qué página abrir'
 	@echo 'make test                 lo mismo, y después corre todas las pruebas'
 	@echo 'make serve                construye y sirve el libro en http://localhost:8000'
 	@echo 'make chapter C=book/X.md  ejecuta un capítulo solo, en una carpeta vacía'
+	@echo 'make offline              deja en un zip el sitio y los cuadernos, para leer sin conexión'
+	@echo 'make pdf                  deja el libro entero en _build/libro.pdf'
 	@echo 'make bench                mide los capítulos 15 y 16 contra DeepXDE (menos de una hora)'
 	@echo 'make bench-quick          dos problemas y una semilla; muestra la tabla y no la guarda'
 	@echo 'make clean                borra lo construido y el entorno'
@@ -32,8 +36,7 @@ book: .venv/ready
 	@$(SPHINX)
 	@echo "El libro está en file://$(abspath _build/html/index.html)"
 
-test: book
-	@$(BIN)/python tests/browser.py
+test: offline pdf
 	@folder=$$(mktemp -d); \
 	for notebook in _build/html/notebooks/*.ipynb; do \
 		name=$$(basename $$notebook .ipynb); mkdir $$folder/$$name; cp $$notebook $$folder/$$name/; done; \
@@ -45,6 +48,14 @@ serve: book
 chapter: .venv/ready
 	@test -f "$(C)" || { echo 'Falta el capítulo: make chapter C=book/02-grafo-computacional.md' >&2; exit 1; }
 	@$(BIN)/python web/execution.py $(C)
+
+offline: book
+	@$(BIN)/python -c "import shutil; print(shutil.make_archive('$(OFFLINE)', 'zip', '_build', 'html'))"
+
+pdf: book
+	@$(BIN)/python web/browser.py
+	@$(SPHINX) --builder singlehtml
+	@$(BIN)/python web/pdf.py
 
 .venv-bench/ready: bench/requirements.txt requirements.txt
 	$(PYTHON) -m venv --clear .venv-bench

@@ -120,6 +120,8 @@ def run_deepxde(name, seed, precision):
     data, network, stages = getattr(deepxde_problems, name)()
     model = deepxde.Model(data, network)
     coefficient = getattr(data, "coefficient", None)
+    # en float32 L-BFGS se detiene solo; en float64, para que todo quepa en una hora, en 5000
+    deepxde.optimizers.set_LBFGS_options(maxiter=15000 if precision == "float32" else 5000)
     for optimizer, iterations in stages:
         model.compile(optimizer, lr=1e-3 if optimizer == "adam" else None,
                       loss_weights=getattr(data, "loss_weights", None),

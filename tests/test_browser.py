@@ -1,6 +1,7 @@
 """The pages in a browser, from the disk: nothing fetched, no error, nothing wider than the screen."""
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from browser import FLAGS, find
 from playwright.sync_api import sync_playwright
 from spanish import Search
@@ -54,6 +55,9 @@ def test_page(visit, name, screen):
     width = page.evaluate("document.documentElement.scrollWidth")
     assert width <= SCREENS[screen][0], f"la página mide {width} px de ancho"
     assert page.evaluate("document.documentElement.dataset.theme") == SCREENS[screen][1]
+    # por dentro de una fórmula hay miles de cajas, ocultas para quien no ve, que no se revisan
+    found = Axe().run(page, context={"exclude": [[".katex"]]}).response["violations"]
+    assert not found, [(v["id"], v["nodes"][0]["html"], v["nodes"][0]["failureSummary"]) for v in found]
 
 
 def test_search_folds_accents_and_keeps_the_enye(visit):

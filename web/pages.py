@@ -140,6 +140,12 @@ def define_terms(app, doctree, docname):
             link["reftitle"] = definitions[target]
 
 
+def list_works(app, docname, template, context, doctree):
+    """Sphinx handler: the works cited are items of a list (docutils gives them a withdrawn role)."""
+    if "body" in context:
+        context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
+
+
 def setup(app):
     app.add_directive("apertura", Opening)
     app.add_directive("pasos", Steps)
@@ -149,4 +155,5 @@ def setup(app):
     app.connect("doctree-resolved", describe_steps, priority=400)
     app.connect("doctree-resolved", check_images)
     app.connect("doctree-resolved", define_terms)
+    app.connect("html-page-context", list_works)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

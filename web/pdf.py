@@ -6,17 +6,14 @@ is tagged, and its internal links and its outline work.
 """
 
 import io
-import sys
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 from pypdf import PdfReader
 
+import browser
+
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
-
-import browser  # noqa: E402
-
 LAYOUT = {
     "format": "A4",
     "tagged": True,
@@ -39,6 +36,8 @@ PREPARE = """() => {
   }
   const list = document.createElement("ol");
   list.className = "indice";
+  document.getElementById("mapa").removeAttribute("id");  // en papel, el mapa es el índice
+  list.id = "mapa";
   const titles = [];
   for (const title of document.querySelectorAll("span[id^=document-] + section > h2")) {
     const text = title.cloneNode(true);

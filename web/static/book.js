@@ -31,6 +31,11 @@ for (const steps of document.querySelectorAll(".pasos")) {
   show(1);
 }
 
+// Una fórmula más ancha que la pantalla se recorre también con el teclado.
+for (const formula of document.querySelectorAll(".katex-display")) {
+  if (formula.scrollWidth > formula.clientWidth) formula.tabIndex = 0;
+}
+
 // Figuras: se amplían con un clic, con Enter o con la barra espaciadora, y se cierran igual o con Escape.
 const dialog = document.createElement("dialog");
 dialog.className = "ampliada";
