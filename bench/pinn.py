@@ -200,6 +200,9 @@ def table(results):
                 errors += f"; en $C$, {span([row['coefficient'] for row in group])}"
             lines.append(" | ".join([f"| {title if code == 'libro' else ''}", CODES[code], errors,
                                      f"{seconds:.0f} s", *cells]) + " |")
+    missing = [title for name, title in TITLES.items() if name not in results]
+    if missing:
+        lines += ["", f"Todavía sin medir: {', '.join(missing)}."]
     dates = sorted({results[name]["date"] for name in TITLES if name in results})
     machines = sorted({results[name]["machine"] for name in TITLES if name in results})
     return "\n".join(lines) + f"\n\nMedido el {' y el '.join(dates)} en {'; '.join(machines)}.\n"
@@ -212,7 +215,11 @@ def draw(results, path):
     import matplotlib.pyplot as plt
     plt.style.use(HERE.parent / "web/matplotlibrc")
     names = [name for name in TITLES if name in results]
-    fig, axes = plt.subplots(3, 3, figsize=(7.6, 7.2), sharex=True, sharey=True)
+    rows_of_panels = -(-len(names) // 3)
+    fig, axes = plt.subplots(rows_of_panels, 3, figsize=(7.6, 0.6 + 2.2 * rows_of_panels),
+                             sharex=True, sharey=True, squeeze=False)
+    for ax in axes.flat[len(names):]:
+        ax.set_axis_off()
     for ax, name in zip(axes.flat, names):
         for row in rows(results[name], "libro"):
             ax.step(*zip(*row["curve"]), where="post", color="C0", lw=1.2, label="este libro")
