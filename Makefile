@@ -8,7 +8,7 @@ SPHINX := $(BIN)/jupyter-book build . -W -n --keep-going
 
 OFFLINE := _build/aprendizaje-profundo-basado-en-la-fisica
 
-.PHONY: help book test serve chapter offline pdf bench bench-quick clean lock
+.PHONY: help book test serve chapter offline pdf clean lock
 
 help:
 	@echo 'make book                 prepara el entorno, construye el libro y dice qué página abrir'
@@ -17,8 +17,6 @@ help:
 	@echo 'make chapter C=book/X.md  ejecuta un capítulo solo, en una carpeta vacía'
 	@echo 'make offline              deja en un zip el sitio y los cuadernos, para leer sin conexión'
 	@echo 'make pdf                  deja el libro entero en _build/libro.pdf'
-	@echo 'make bench                mide los capítulos 15 y 16 contra DeepXDE (menos de una hora)'
-	@echo 'make bench-quick          dos problemas y una semilla; muestra la tabla y no la guarda'
 	@echo 'make clean                borra lo construido y el entorno'
 	@echo 'make lock                 vuelve a resolver requirements.lock (mantenimiento)'
 
@@ -57,20 +55,8 @@ pdf: book
 	@$(SPHINX) --builder singlehtml
 	@$(BIN)/python web/pdf.py
 
-.venv-bench/ready: bench/requirements.txt requirements.txt
-	$(PYTHON) -m venv --clear .venv-bench
-	.venv-bench/bin/pip install --quiet --retries 1 --index-url $(TORCH_INDEX) $$(grep -o '^torch==[^ ]*' requirements.txt)
-	.venv-bench/bin/pip install --quiet -c requirements.txt -r bench/requirements.txt
-	@touch $@
-
-bench: .venv-bench/ready
-	@.venv-bench/bin/python bench/pinn.py
-
-bench-quick: .venv-bench/ready
-	@.venv-bench/bin/python bench/pinn.py --quick
-
 clean:
-	rm -rf _build .venv .venv-bench
+	rm -rf _build .venv
 
 # torch queda fuera de las huellas (su rueda sin CUDA es otra que la de los demás índices); sus dependencias, no.
 lock: .venv/ready
