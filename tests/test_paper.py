@@ -22,7 +22,8 @@ def test_zip_works_without_a_network(chromium, unpacked):  # noqa: F811
     page = context.new_page()
     errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("requestfailed", lambda request: errors.append(request.url))
+    # lo que queda a medio cargar al pasar a otra página no es una falla
+    page.on("requestfailed", lambda request: "ABORTED" in request.failure or errors.append(request.url))
     page.goto((unpacked / "index.html").as_uri())
     page.get_by_role("link", name="Empezar por el principio").click()
     assert page.title().startswith("De los datos a la física")
