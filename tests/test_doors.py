@@ -106,3 +106,14 @@ def test_every_chapter_has_a_notebook():
         p.stem for p in (ROOT / "book").glob("*.md")
         if "{code-cell}" in p.read_text("utf8") and not p.stem.startswith("_")
     }
+
+
+@pytest.mark.parametrize("name", ["README.md", "book/ejecutar.md"])
+def test_commands_install_the_versions_of_the_book(name):
+    """What a reader is told to install is what the tests ran; torch, never without a version."""
+    pins = dict(re.findall(r"^([\w-]+)==(\S+)", (ROOT / "requirements.txt").read_text("utf8"), re.M))
+    commands = re.findall(r"^.*pip install (.+)$", (ROOT / name).read_text("utf8"), re.M)
+    named = [re.match(r"([\w-]+)(?:==(\S+))?$", word) for line in commands for word in line.split()]
+    named = [match.groups() for match in named if match and match[1] in pins]
+    assert "torch" in dict(named)
+    assert all(version == pins[package] for package, version in named), named
