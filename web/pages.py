@@ -94,17 +94,25 @@ def image_line(app, docname, image):
     return line
 
 
-def typeset_numbers(app, doctree):
-    """Sphinx handler: glued numbers as a book prints them, -1.2e-05 as −1.2·10⁻⁵."""
+def typeset(text):
+    """A number as a book prints it: -1.2e-05 as −1.2·10⁻⁵, and 2e-03 as 0.002."""
     superscript = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+    def number(match):
+        digits, exponent = match[1], int(match[2])
+        if -5 < exponent < 4:
+            decimals = max(0, len(digits.partition(".")[2]) - exponent)
+            return f"{float(match[0]):.{decimals}f}"
+        return f"{digits}·10{str(exponent).translate(superscript)}"
+
+    return re.sub(r"(\d+(?:\.\d+)?)e([+-]\d+)", number, text).replace("-", "−")
+
+
+def typeset_numbers(app, doctree):
+    """Sphinx handler: the numbers that a chapter computes, typeset."""
     for node in doctree.findall(nodes.inline):
         if "pasted-text" in node["classes"]:
-            text = re.sub(
-                r"e([+-]\d+)",
-                lambda m: "·10" + str(int(m[1])).translate(superscript),
-                node.astext(),
-            )
-            node.children = [nodes.Text(text.replace("-", "−"))]
+            node.children = [nodes.Text(typeset(node.astext()))]
 
 
 def name_solutions(app, doctree):
