@@ -95,7 +95,7 @@ def prose(app, docname, doctree):
 
 def write_notebook(app, docname, template, context, doctree):
     """Sphinx handler: leave a chapter, with its outputs, among the site's notebooks."""
-    executed = doctree and executed_chapter(app.env, docname)
+    executed = doctree and executed_chapter(app, docname)
     if not executed:
         return
     pieces = re.split("\0(\\d+)\0", prose(app, docname, doctree))

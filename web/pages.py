@@ -1,12 +1,15 @@
 """What the pages have beyond the theme: boxes, step sequences, definitions, checks on images."""
 
 import re
+from functools import cache, lru_cache, partial
 from pathlib import Path
+from types import SimpleNamespace
 
 from docutils import nodes
 from docutils.parsers.rst import directives
 from docutils.statemachine import StringList
 from myst_nb.sphinx_ import HideCodeCellNode
+from sphinx.domains.std import StandardDomain
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
@@ -134,18 +137,53 @@ def depart_folded_cell(self, node):
     self.body.append("</details>")
 
 
+def renew_definitions(app, env):
+    """Sphinx handler: a page that names a term is written again when its definition changes."""
+    if GLOSSARY not in env.found_docs:
+        return []
+    items = env.get_doctree(GLOSSARY).findall(nodes.definition_list_item)
+    new = {term.astext().lower(): i[-1].astext() for i in items for term in i.findall(nodes.term)}
+    old, env.definitions = getattr(env, "definitions", {}), new
+    changed = [term for term in old.keys() | new.keys() if old.get(term) != new.get(term)]
+    pages = {page: Path(env.doc2path(page)).read_text("utf8").lower() for page in env.found_docs}
+    return [page for page in pages if any(term in pages[page] for term in changed)]
+
+
+@cache
+def definitions(env):
+    """The definition of each term, by the anchor of the term in the glossary."""
+    if GLOSSARY not in env.found_docs:
+        return {}
+    return {
+        anchor: item[-1].astext().replace("\n", " ")
+        for item in env.get_doctree(GLOSSARY).findall(nodes.definition_list_item)
+        for term in item.findall(nodes.term)
+        for anchor in term["ids"]
+    }
+
+
 def define_terms(app, doctree, docname):
     """Sphinx handler: a link to a glossary term carries the term's definition."""
-    if GLOSSARY not in app.env.found_docs:
-        return
-    definitions = {}
-    for item in app.env.get_doctree(GLOSSARY).findall(nodes.definition_list_item):
-        text = item[-1].astext().replace("\n", " ")
-        definitions |= {i: text for term in item.findall(nodes.term) for i in term["ids"]}
     for link in doctree.findall(nodes.reference):
         page, _, target = link.get("refuri", "").partition("#")
-        if page.endswith(f"{Path(GLOSSARY).name}.html") and target in definitions:
-            link["reftitle"] = definitions[target]
+        if page.endswith(f"{Path(GLOSSARY).name}.html") and target in definitions(app.env):
+            link["reftitle"] = definitions(app.env)[target]
+
+
+@lru_cache(maxsize=2)  # the page's own tree and another's
+def tree(env, docname):
+    return env.get_doctree(docname)
+
+
+class FigureReferences(StandardDomain):
+    """Sphinx's references, without loading a page's tree again for each figure of it named."""
+
+    def _resolve_numref_xref(self, env, *arguments):
+        known = SimpleNamespace(
+            get_doctree=partial(tree, env), config=env.config,
+            toc_fignumbers=env.toc_fignumbers, toc_secnumbers=env.toc_secnumbers,
+        )
+        return super()._resolve_numref_xref(known, *arguments)
 
 
 def list_works(app, docname, template, context, doctree):
@@ -163,5 +201,7 @@ def setup(app):
     app.connect("doctree-resolved", describe_steps, priority=400)
     app.connect("doctree-resolved", check_images)
     app.connect("doctree-resolved", define_terms)
+    app.connect("env-updated", renew_definitions)
+    app.add_domain(FigureReferences, override=True)
     app.connect("html-page-context", list_works)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
