@@ -8,13 +8,14 @@ SPHINX := $(BIN)/jupyter-book build . -W -n --keep-going
 
 OFFLINE := _build/aprendizaje-profundo-basado-en-la-fisica
 
-.PHONY: help book test serve chapter offline pdf clean lock
+.PHONY: help book test serve chapter profile offline pdf clean lock
 
 help:
 	@echo 'make book                 prepara el entorno, construye el libro y dice qué página abrir'
 	@echo 'make test                 lo mismo, y después corre todas las pruebas'
-	@echo 'make serve                construye y sirve el libro en http://localhost:8000'
+	@echo 'make serve                sirve el libro en http://localhost:8000 y lo renueva al guardar'
 	@echo 'make chapter C=book/X.md  ejecuta un capítulo solo, en una carpeta vacía'
+	@echo 'make profile              muestra las celdas que más costaron, sin ejecutarlas de nuevo'
 	@echo 'make offline              deja en un zip el sitio y los cuadernos, para leer sin conexión'
 	@echo 'make pdf                  deja el libro entero en _build/libro.pdf'
 	@echo 'make clean                borra lo construido y el entorno'
@@ -40,12 +41,15 @@ test: offline pdf
 		name=$$(basename $$notebook .ipynb); mkdir $$folder/$$name; cp $$notebook $$folder/$$name/; done; \
 	$(BIN)/pytest -c tests/pytest.ini --rootdir . tests $$folder; status=$$?; rm -r $$folder; exit $$status
 
-serve: book
-	$(BIN)/python -m http.server --directory _build/html 8000
+serve: .venv/ready
+	@$(BIN)/python web/serve.py
 
 chapter: .venv/ready
 	@test -f "$(C)" || { echo 'Falta el capítulo: make chapter C=book/02-grafo-computacional.md' >&2; exit 1; }
 	@$(BIN)/python web/execution.py $(C)
+
+profile: .venv/ready
+	@$(BIN)/python web/execution.py
 
 offline: book
 	@$(BIN)/python -c "import shutil; print(shutil.make_archive('$(OFFLINE)', 'zip', '_build', 'html'))"

@@ -22,7 +22,11 @@ import myst_nb.core.execute.cache
 import psutil
 from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.cache.main import JupyterCacheBase
-from myst_nb.core.read import create_nb_reader, read_myst_markdown_notebook
+from myst_nb.core.read import (
+    create_nb_reader,
+    is_myst_markdown_notebook,
+    read_myst_markdown_notebook,
+)
 from myst_parser.config.main import MdParserConfig
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
@@ -334,10 +338,15 @@ def setup(app):
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
+def load(path):
+    """The text and the notebook of a chapter, outside Sphinx."""
+    source = Path(path).read_text("utf8")
+    return source, read_myst_markdown_notebook(source, MdParserConfig(), add_source_map=True)
+
+
 def main(path):
     """Run one chapter alone, in an empty folder, and print its text outputs and its cost."""
-    source = Path(path).read_text("utf8")
-    notebook = read_myst_markdown_notebook(source, MdParserConfig(), add_source_map=True)
+    source, notebook = load(path)
     try:
         cost = run_chapter(notebook, source, timeout=300)
     except ChapterError as error:
@@ -349,5 +358,25 @@ def main(path):
     print(f"{path}: CPU {cost['cpu_seconds']:.1f} s, {cost['peak_mb']:.0f} MB")
 
 
+def profile(count=30):
+    """Print the cells that cost most in the last execution of each chapter."""
+    cache, cells, unknown = ChapterCache(Path("_build/.jupyter_cache") / fingerprint()), [], []
+    for path in sorted(Path("book").glob("[!_]*.md")):
+        if not is_myst_markdown_notebook(path.read_text("utf8")):
+            continue
+        source, notebook = load(path)
+        try:
+            costs = cell_costs(notebook, source, cache.match_cache_notebook(notebook).data)
+        except KeyError:
+            costs = []
+        cells += [(seconds, f"{path}:{line}", code.partition("\n")[0]) for seconds, line, code in costs]
+        if not costs:
+            unknown.append(path.name)
+    for seconds, place, code in sorted(cells, reverse=True)[:count]:
+        print(f"{seconds:7.1f} s  {place:<44}  {code}")
+    if unknown:
+        print("Sin segundos por celda hasta que se ejecuten otra vez:", *unknown)
+
+
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1]) if len(sys.argv) > 1 else profile()
