@@ -1,6 +1,8 @@
 """What the pages have beyond the theme: boxes, step sequences, definitions, checks on images."""
 
+import itertools
 import re
+import struct
 from functools import cache, lru_cache, partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -192,6 +194,68 @@ def list_works(app, docname, template, context, doctree):
         context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
 
 
+def defer_scripts(app, docname, template, context, doctree):
+    """Sphinx handler: no script holds back the page, and none comes that no page uses."""
+    context["script_files"] = [
+        js
+        for js in context.get("script_files", [])
+        if js.filename and "design-tabs.js" not in js.filename  # those within the page only set options
+    ]
+    for js in context["script_files"]:
+        js.attributes.setdefault("defer", "defer")
+
+
+def finish_pages(app, exception):
+    """Sphinx handler: every image has its size, and the theme's style only what is used."""
+    if exception or app.builder.name != "html":
+        return
+    words = set()
+    for page in Path(app.outdir).rglob("*.html"):
+        text = page.read_text("utf8")
+        words |= set(re.findall(r"[\w-]+", re.sub(r"<annotation.*?</annotation>|<pre>.*?</pre>", "", text)))
+        images = itertools.count()
+        sized = re.sub(
+            r'<img (?![^>]*\bwidth=)[^>]*?src="([^":]+)"',
+            lambda match: f"{match[0]} {image_attributes(page.parent / match[1], next(images))}",
+            text,
+        )
+        if sized != text:
+            page.write_text(sized, "utf8")
+    static = Path(app.outdir) / "_static"
+    for script in static.glob("*.js"):
+        words |= set(re.findall(r"[\w-]+", script.read_text("utf8")))
+    theme = static / "scripts/pydata-sphinx-theme.js"
+    # at load it measures every box, and so lays out the whole page; book.js does it near the screen
+    measures = r',"complete"===document\.readyState\?(\w+)\(\):window\.addEventListener\("load",\1\)'
+    theme.write_text(re.sub(measures, "", theme.read_text("utf8")), "utf8")
+    words |= set(re.findall(r"[\w-]+", theme.read_text("utf8")))
+    for path in static.rglob("*.css"):
+        path.write_text(used_rules(path.read_text("utf8"), words), "utf8")
+
+
+def used_rules(css, words):
+    """A minified style sheet without the rules that ask for a class that is written nowhere."""
+
+    def rule(match):
+        selectors = re.sub(r":not\([^)]*\)", "", match[1].rpartition("*/")[2]).split(",")
+        classes = [re.findall(r"\.([A-Za-z_][\w-]*)", selector) for selector in selectors]
+        return match[0] if any(words.issuperset(names) for names in classes) else ""
+
+    return re.sub(r"([^{};]+)\{[^{}]*\}", rule, css)
+
+
+def image_attributes(path, position):
+    """HTML attributes of an image: its size in px, and ``lazy`` if it is not a page's first."""
+    if path.suffix == ".svg":
+        head = re.search(r"<svg[^>]*>", path.read_text("utf8"))[0]
+        unit = 4 / 3 if 'pt"' in head else 1
+        sides = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', head).groups()
+        width, height = (round(float(side) * unit) for side in sides)
+    else:
+        width, height = struct.unpack(">II", path.read_bytes()[16:24])  # PNG
+    return f'width="{width}" height="{height}"' + (' loading="lazy"' if position > 3 else "")
+
+
 def setup(app):
     app.add_directive("apertura", Opening)
     app.add_directive("pasos", Steps)
@@ -204,4 +268,6 @@ def setup(app):
     app.connect("env-updated", renew_definitions)
     app.add_domain(FigureReferences, override=True)
     app.connect("html-page-context", list_works)
+    app.connect("html-page-context", defer_scripts, priority=900)
+    app.connect("build-finished", finish_pages)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
