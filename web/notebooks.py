@@ -5,6 +5,7 @@ and citations resolved, written as Markdown by sphinx-markdown-builder. These no
 site's own ``notebooks`` folder, are what a reader opens and what the tests re-run.
 """
 
+import html
 import posixpath
 import re
 from pathlib import Path
@@ -28,15 +29,21 @@ class Translator(MarkdownTranslator):
     def __init__(self, document, builder, docname):
         super().__init__(document, builder)
         self.docname = docname
+        self.works = set()
 
     def visit_container(self, node):
         if node.get("nb_element") == "cell_code":
+            if "tag_solution" in node["classes"]:
+                self.add("*Solución, plegada:*", 2, 2)
             self.add(f"\0{node['cell_index']}\0", 2, 2)
             for figure in node.findall(nodes.figure):
                 self.add_caption(figure)
             raise nodes.SkipNode
         if "pasos" in node["classes"]:
-            self.add("*La página del libro recorre esta secuencia paso a paso:*", 2, 2)
+            page = "La página del libro"
+            if self.config.html_baseurl:
+                page = f"[{page}]({self.config.html_baseurl}{self.docname}.html)"
+            self.add(f"{page} recorre esta secuencia paso a paso.", 2, 2)
             raise nodes.SkipNode
 
     def visit_target(self, node):
@@ -53,7 +60,8 @@ class Translator(MarkdownTranslator):
         self.add(f"**Figura {'.'.join(map(str, numbers))}.** ", 2)
         for child in next(figure.findall(nodes.caption)).children:
             child.walkabout(self)
-        self.ensure_eol(2)
+        alt = html.escape(next(figure.findall(nodes.image))["alt"])
+        self.add(f"<details><summary>Descripción de la figura</summary>{alt}</details>", 2, 2)
 
     def visit_admonition(self, node):
         self.add("---", 2, 2)
@@ -85,12 +93,20 @@ class Translator(MarkdownTranslator):
                 posixpath.join(posixpath.dirname(self.docname), address))
             address = self.config.html_baseurl and self.config.html_baseurl + page
         self._push_context(WrappedContext("[", f"]({address})") if address else SubContext())
+        if isinstance(node.parent, nodes.inline) and "bibtex-citation" in node.parent["classes"]:
+            self.works.add(re.sub(r"doi:(\S+)\.$", r"https://doi.org/\1", node["reftitle"]))
 
 
 def prose(app, docname, doctree):
     translator = Translator(doctree, app.builder, docname)
     doctree.walkabout(translator)
-    return translator.astext()
+    works = [f"- {work}" for work in sorted(translator.works)]
+    return translator.astext() + "\n\n".join(["", "## Referencias", "\n".join(works)] if works else [])
+
+
+def removed(cell):
+    """Whether the page leaves this cell out."""
+    return "remove-cell" in cell.metadata.get("tags", [])
 
 
 def write_notebook(app, docname, template, context, doctree):
@@ -106,6 +122,8 @@ def write_notebook(app, docname, template, context, doctree):
     cells = [new_markdown_cell(first)]
     last = 0
     for index, text in zip(map(int, pieces[1::2]), pieces[2::2]):
+        while index + 1 < len(executed.cells) and removed(executed.cells[index + 1]):
+            index += 1  # lo que la página no muestra va donde está en el capítulo
         cells += [c for c in executed.cells[last:index + 1] if c.cell_type == "code"]
         last = index + 1
         if text.strip():
