@@ -8,13 +8,14 @@ site's own ``notebooks`` folder, are what a reader opens and what the tests re-r
 import html
 import posixpath
 import re
+from functools import partial
 from pathlib import Path
 
 import nbformat
 from docutils import nodes
 from nbformat.v4 import new_markdown_cell
 from sphinx.util.math import get_node_equation_number
-from sphinx_markdown_builder.contexts import SubContext, WrappedContext
+from sphinx_markdown_builder import contexts
 from sphinx_markdown_builder.translator import MarkdownTranslator, pushing_context
 
 from execution import executed_chapter
@@ -71,7 +72,7 @@ class Translator(MarkdownTranslator):
     @pushing_context
     def visit_title(self, node):
         if isinstance(node.parent, nodes.admonition):
-            self._push_context(WrappedContext("**", "**\n\n"))
+            self._push_context(contexts.WrappedContext("**", "**\n\n"))
             return
         super().visit_title(node)
         anchor = f"#{node.parent['ids'][0]}" if self.status.section_level > 1 else ""
@@ -92,7 +93,7 @@ class Translator(MarkdownTranslator):
             page = f"{self.docname}.html#{node['refid']}" if "refid" in node else posixpath.normpath(
                 posixpath.join(posixpath.dirname(self.docname), address))
             address = self.config.html_baseurl and self.config.html_baseurl + page
-        self._push_context(WrappedContext("[", f"]({address})") if address else SubContext())
+        self._push_context(contexts.WrappedContext("[", f"]({address})") if address else contexts.SubContext())
         if isinstance(node.parent, nodes.inline) and "bibtex-citation" in node.parent["classes"]:
             self.works.add(re.sub(r"doi:(\S+)\.$", r"https://doi.org/\1", node["reftitle"]))
 
@@ -149,6 +150,7 @@ def remove_stale(app, exception):
 
 def setup(app):
     app.setup_extension("sphinx_markdown_builder")
+    contexts.tabulate = partial(contexts.tabulate, disable_numparse=True)  # 7.40 no es 7.4
     app.connect("html-page-context", write_notebook)
     app.connect("build-finished", remove_stale)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

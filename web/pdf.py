@@ -60,7 +60,8 @@ PREPARE = """parts => {
       style.append(`@page capitulo-${n} { @top-left { content: ${JSON.stringify(text.textContent)}; } }`);
     });
   });
-  document.querySelector(".portada").insertAdjacentElement("afterend", list);
+  document.querySelector(".portada").after(list);
+  list.insertAdjacentHTML("beforebegin", "<h2>Contenido</h2>");
   const lost = [...document.querySelectorAll("article a.internal")].map(link => link.getAttribute("href"))
     .filter(target => !document.getElementById(decodeURIComponent(target.slice(1))));
   return Promise.all([document.fonts.ready, ...[...document.images].map(image => image.decode())])
