@@ -93,6 +93,7 @@ def main():
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser.find(), args=browser.FLAGS)
         page = chromium.new_page()
+        page.set_default_timeout(0)  # es el libro entero: en una máquina ocupada tarda
         page.goto(page_file.as_uri())
         page.emulate_media(media="print", color_scheme="light")
         page.add_style_tag(content=faces)
