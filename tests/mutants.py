@@ -51,6 +51,7 @@ TOKENS = {
     ast.And: "and or", ast.Or: "or and", ast.USub: "- ", ast.Not: "not ", ast.Invert: "~ ",
 }  # the token, and what takes its place
 DROPPED = {"detach", "clone", "copy", "eval", "train", "requires_grad_", "contiguous"}
+UNITS = {"1", "1.0", "-1", "-1.0"}  # multiplying or dividing by them is the same
 NO_GRAD = {"no_grad", "inference_mode"}
 MACHINE = {"manual_seed", "set_num_threads"}  # neither is part of the chapter's argument
 SYMMETRIC = {"equal", "array_equal", "allclose", "isclose", "maximum", "minimum", "max", "min", "hypot"}
@@ -227,7 +228,8 @@ def edits(tree, data, aside):
         marked = node in hyper
         match node:
             case ast.BinOp(left=left, op=operator, right=right):
-                if not is_text(left) and not is_text(right):
+                same = isinstance(operator, ast.Mult | ast.Div) and ast.unparse(right) in UNITS
+                if not is_text(left) and not is_text(right) and not same:
                     yield from token(operator, end(left), node)
             case ast.AugAssign(target=target, op=operator):
                 yield from token(operator, end(target), node)
