@@ -66,6 +66,8 @@ DRAWS = {"linspace", "logspace", "geomspace", "rand", "randn", "randint", "integ
          "uniform", "choice", "permutation", "randperm", "manual_seed", "default_rng", "SobolEngine",
          "Linear", "Dropout", "Embedding", "RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell"}
 
+ARRAYS = {"tensor", "array"}  # one row of numbers is data (a point, a signal); a matrix is structure
+
 
 class Cell(NamedTuple):
     number: int
@@ -197,7 +199,9 @@ def hyper_nodes(tree):
         if isinstance(node, ast.Call):
             pairs = [(k.arg or "", k.value) for k in node.keywords]
             name = last_name(node.func)
-            if name in DRAWS or name == "range" and all(map(literal, node.args)):
+            flat = node.args and isinstance(node.args[0], ast.List) and not any(
+                isinstance(n, ast.List | ast.Tuple) for n in node.args[0].elts)
+            if name in DRAWS or name == "range" and all(map(literal, node.args)) or name in ARRAYS and flat:
                 found += filter(literal, node.args)
         found += [value for name, value in pairs if HYPER.fullmatch(name) and literal(value)]
     return {n for value in found for n in ast.walk(value)}
