@@ -8,7 +8,7 @@ SPHINX := $(BIN)/jupyter-book build . -W -n --keep-going
 
 OFFLINE := _build/aprendizaje-profundo-basado-en-la-fisica
 
-.PHONY: help book test serve chapter profile offline pdf clean lock
+.PHONY: help book test serve chapter profile offline pdf mutants robust clean lock
 
 help:
 	@echo 'make book                 prepara el entorno, construye el libro y dice qué página abrir'
@@ -18,6 +18,8 @@ help:
 	@echo 'make profile              muestra las celdas que más costaron, sin ejecutarlas de nuevo'
 	@echo 'make offline              deja en un zip el sitio y los cuadernos, para leer sin conexión'
 	@echo 'make pdf                  deja el libro entero en _build/libro.pdf'
+	@echo 'make mutants              mide qué parte de los errores de código atrapan los capítulos (C=, N=, SEED=)'
+	@echo 'make robust               ejecuta los capítulos con otras semillas y otras máquinas (C=, N=, SEEDS="...")'
 	@echo 'make clean                borra lo construido y el entorno'
 	@echo 'make lock                 vuelve a resolver requirements.lock (mantenimiento)'
 
@@ -58,6 +60,12 @@ pdf: book
 	@$(BIN)/python web/browser.py
 	@$(SPHINX) --builder singlehtml
 	@$(BIN)/python web/pdf.py
+
+mutants: .venv/ready
+	@$(BIN)/python tests/mutants.py --count $(or $(N),60) --seed $(or $(SEED),0) $(C)
+
+robust: .venv/ready
+	@$(BIN)/python tests/robust.py --count $(or $(N),4) --seeds "$(SEEDS)" $(C)
 
 clean:
 	rm -rf _build .venv
