@@ -8,7 +8,9 @@ SPHINX := $(BIN)/jupyter-book build . -W -n --keep-going
 
 OFFLINE := _build/aprendizaje-profundo-basado-en-la-fisica
 
-.PHONY: help book test serve chapter offline pdf clean lock
+BENCH := _build/bench-venv
+
+.PHONY: help book test serve chapter offline pdf bench clean lock
 
 help:
 	@echo 'make book                 prepara el entorno, construye el libro y dice qué página abrir'
@@ -17,6 +19,9 @@ help:
 	@echo 'make chapter C=book/X.md  ejecuta un capítulo solo, en una carpeta vacía'
 	@echo 'make offline              deja en un zip el sitio y los cuadernos, para leer sin conexión'
 	@echo 'make pdf                  deja el libro entero en _build/libro.pdf'
+	@echo 'make bench                mide lo que falte de la comparación con DeepXDE (apéndice «Mediciones»)'
+	@echo 'make bench QUICK=1        mide una parte en menos de cinco minutos, sin guardarla en el libro'
+	@echo 'make bench REPEAT=1       vuelve a medir todo, en una hora'
 	@echo 'make clean                borra lo construido y el entorno'
 	@echo 'make lock                 vuelve a resolver requirements.lock (mantenimiento)'
 
@@ -54,6 +59,15 @@ pdf: book
 	@$(BIN)/python web/browser.py
 	@$(SPHINX) --builder singlehtml
 	@$(BIN)/python web/pdf.py
+
+$(BENCH)/ready: bench/requirements.txt
+	$(PYTHON) -m venv --clear $(BENCH)
+	$(BENCH)/bin/pip install --quiet --retries 1 --index-url $(TORCH_INDEX) $$(grep -o '^torch==[^ ]*' $<)
+	$(BENCH)/bin/pip install --quiet -r $<
+	@touch $@
+
+bench: $(BENCH)/ready
+	@OMP_NUM_THREADS=1 $(BENCH)/bin/python bench/run.py $(if $(QUICK),--quick) $(if $(REPEAT),--repeat)
 
 clean:
 	rm -rf _build .venv

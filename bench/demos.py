@@ -1,0 +1,98 @@
+"""The same problems with DeepXDE and the settings of its demos."""
+
+import os
+import time
+
+os.environ["DDE_BACKEND"] = "pytorch"
+import deepxde as dde  # noqa: E402
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+
+from problems import problem, relative_error  # noqa: E402
+from settings import LBFGS, SETTINGS, SHORTER  # noqa: E402
+
+
+def derivative(y, x, order):
+    """A derivative of every output of the net, (N, m)."""
+    outputs = range(y.shape[1])
+    if not order:
+        return y
+    if len(order) == 1:
+        parts = [dde.grad.jacobian(y, x, i=c, j=order[0]) for c in outputs]
+    else:
+        parts = [dde.grad.hessian(y, x, component=c, i=order[0], j=order[1]) for c in outputs]
+    return torch.cat(parts, 1)
+
+
+def build(name, p, s):
+    """DeepXDE's data, net and unknown coefficient for a problem, with settings s."""
+    C = dde.Variable(2.0) if p.coefs else None
+
+    def residual(x, y):
+        U = torch.stack([derivative(y, x, order) for order in p.orders])
+        return list(p.equation(x, U, C).reshape(len(x), -1).split(1, 1))
+
+    def exact(x):
+        return p.exact(torch.as_tensor(x, dtype=torch.float64)).numpy()
+
+    def component(c):
+        return lambda x: exact(x)[:, c:c + 1]
+
+    (a, b), *rest = p.box
+    in_time = name not in ("poisson_1d", "poisson_2d", "laplace")
+    if name == "oscillator":
+        geometry = dde.geometry.TimeDomain(a, b)
+    elif in_time:
+        geometry = dde.geometry.GeometryXTime(dde.geometry.Interval(a, b), dde.geometry.TimeDomain(*rest[0]))
+    else:
+        geometry = dde.geometry.Rectangle([a, rest[0][0]], [b, rest[0][1]]) if rest else dde.geometry.Interval(a, b)
+    m = exact(p.test[:1].numpy()).shape[1]
+    conditions = []
+    if name != "oscillator" and not s.get("hard"):
+        conditions += [dde.icbc.DirichletBC(geometry, component(c), lambda x, on: on, component=c)
+                       for c in range(m)]
+    if in_time:
+        conditions += [dde.icbc.IC(geometry, component(c), lambda x, on: on, component=c) for c in range(m)]
+    if name in ("wave", "oscillator"):  # starts at rest
+        axis = len(p.box) - 1
+        conditions.append(dde.icbc.OperatorBC(
+            geometry, lambda x, y, _: dde.grad.jacobian(y, x, i=0, j=axis),
+            lambda x, on: dde.utils.isclose(x[axis], 0)))
+    anchors = None
+    if C is not None:  # ten exact readings at the end
+        anchors = np.stack([np.linspace(-1, 1, 10), np.ones(10)], 1)
+        conditions.append(dde.icbc.PointSetBC(anchors, exact(anchors)))
+    initial = {"num_initial": s.get("initial", 0)} if in_time else {}
+    data = (dde.data.TimePDE if in_time else dde.data.PDE)(
+        geometry, residual, conditions, s["domain"], s["boundary"], anchors=anchors, **initial)
+    net = dde.nn.FNN([len(p.box), *s["layers"], m], s.get("activation", "tanh"),
+                     s.get("init", "Glorot uniform"))
+    if s.get("hard"):
+        net.apply_output_transform(lambda x, y: p.D(*x.split(1, 1)) * y)
+    return data, net, C
+
+
+def solve_by_deepxde(name, seed, precision, adam=None, lbfgs=None):
+    """Train with DeepXDE; its errors and CPU seconds. adam, lbfgs: iterations, if not the settings'."""
+    torch.set_default_dtype(torch.float64)
+    p, s, double = problem(name, seed), SETTINGS[name], precision == "float64"
+    dde.config.set_default_float(precision)
+    dde.config.set_random_seed(seed)
+    silent = {"display_every": 10**9, "verbose": 0}
+    start = time.process_time()
+    data, net, C = build(name, p, s)
+    model = dde.Model(data, net)
+    options = {"loss_weights": s.get("weights"), "external_trainable_variables": C, "verbose": 0}
+    model.compile("adam", lr=1e-3, **options)
+    model.train(iterations=adam or s["adam"] // (SHORTER if double else 1), **silent)
+    first = model.train_state.step
+    if s.get("lbfgs") or double:
+        dde.optimizers.set_LBFGS_options(maxiter=lbfgs or LBFGS[precision])
+        model.compile("L-BFGS", **options)
+        model.train(**silent)
+    seconds = time.process_time() - start
+    torch.set_default_dtype(torch.float64)
+    u = torch.tensor(model.predict(p.test.numpy().astype(precision))).double()
+    return {"error": relative_error(u, p.exact(p.test)),
+            "coefficient_error": None if C is None else abs(C.item() - 1), "cpu_seconds": seconds,
+            "adam": int(first), "lbfgs": int(model.train_state.step - first)}
