@@ -1,136 +1,106 @@
-"""The results as MyST tables, from results.json alone."""
+"""The results as MyST, from the rows of results.json alone."""
 
 from statistics import median
 
 from settings import CODES, LBFGS, NAMES, SEEDS, SETTINGS, SHORTER
 
-PRECISIONS = ("float32", "float64")
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def power(x):
-    """A number with one digit, as a book prints it: 5·10⁻⁴, or 0.3."""
+    """A number with one digit, as a book prints it: 5·10⁻⁴, or 0.03."""
     digit, exponent = f"{x:.0e}".split("e")
-    if int(exponent) >= -2:
-        return f"{x:.1g}"
-    return f"{digit}·10{str(int(exponent)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
+    return f"{digit}·10{str(int(exponent)).translate(SUPERSCRIPTS)}" if int(exponent) < -2 else f"{x:.1g}"
 
 
-def seconds(x):
-    """Seconds, with two digits below ten."""
-    return f"{x:.1f}" if x < 9.95 else f"{x:.0f}"
+def brief(x):
+    """Seconds, with two digits below ten; a dash for None."""
+    return "—" if x is None else f"{x:.1f}" if x < 9.95 else f"{x:.0f}"
 
 
 def thousands(n):
-    """An integer, with its thousands apart."""
     return f"{n:,}".replace(",", " ")
 
 
-def of(rows, problem, code, precision):
-    """The rows of one problem, code and precision, by seed."""
-    return sorted((r for r in rows if (r["problem"], r["code"], r["precision"]) == (problem, code, precision)),
-                  key=lambda r: r["seed"])
+def times(x):
+    """A ratio, with two digits."""
+    return f"{x:.1f}" if x < 9.95 else thousands(int(float(f"{x:.2g}")))
 
 
-def middle(rows, key, form):
-    """The median over seeds, formatted."""
-    return form(median(r[key] for r in rows)) if rows else "—"
+def advantage(row):
+    """How many times sooner this book's code has DeepXDE's own error; 0 if it never has."""
+    return row["cpu_seconds"] / max(row["book_seconds"], 0.01) if row["book_seconds"] is not None else 0
 
 
-def reached(rows):
-    """Median CPU seconds that this book's code needs for DeepXDE's own error."""
-    times = [r["book_seconds"] for r in rows]
-    if None in times:
-        return f"no llega ({times.count(None)} de {len(times)})"
-    return seconds(median(times)) if times else "—"
+def measurements(rows):
+    """One line per problem and code, with the seeds in order."""
+    lines = []
+    for (problem, name), (code, precision) in [(n, c) for n in NAMES.items() for c in CODES]:
+        group = sorted((r for r in rows if (r["problem"], r["code"], r["precision"]) == (problem, code, precision)),
+                       key=lambda r: r["seed"])
+
+        def cell(key, form):
+            return ", ".join(form(r[key]) for r in group) or "—"
+
+        theirs = code == "DeepXDE"
+        lines.append([name if not theirs else "", f"DeepXDE, `{precision}`" if theirs else "este libro",
+                      cell("error", power), cell("cpu_seconds", brief),
+                      *([cell("book_seconds", brief), times(median(map(advantage, group))) if group else "—"]
+                        if theirs else ["", ""])])
+        if group and group[0]["coefficient_error"] is not None:
+            lines.append(["", "… el coeficiente", cell("coefficient_error", power), "", "", ""])
+    return lines
 
 
-def lost(rows):
-    """The rows of DeepXDE whose error this book's code reaches later, or never."""
-    return [r for r in rows if r["code"] == "DeepXDE"
-            and (r["book_seconds"] is None or r["book_seconds"] >= r["cpu_seconds"])]
+def origins():
+    """One line per problem: where DeepXDE's settings come from."""
+    for problem, name in NAMES.items():
+        s = SETTINGS[problem]
+        yield [name, f"`{s['demo']}`", "el mismo" if s["same"] else "otro",
+               " + ".join(thousands(s[k]) for k in ("domain", "boundary", "initial") if k in s),
+               f"{len(s['layers'])} × {s['layers'][0]}, {s.get('activation', 'tanh')}",
+               thousands(s["adam"]) + (", L-BFGS" if s.get("lbfgs") else ""),
+               thousands(s["adam"] // SHORTER) + ", L-BFGS"]
 
 
-def table(name, caption, head, body):
-    """A MyST table whose first column is text."""
-    lines = ["| " + " | ".join(map(str, line)) + " |" for line in (head, ["---"] + ["--:"] * (len(head) - 1), *body)]
+def table(name, caption, head, lines):
+    """A MyST table."""
+    lines = ["| " + " | ".join(line) + " |" for line in (head, ["---"] * len(head), *lines)]
     return "\n".join([f"```{{table}} {caption}", f":name: {name}", "", *lines, "```", ""])
 
 
-def summary(rows):
-    """One row per problem: medians over the seeds."""
-    body = []
-    for problem, name in NAMES.items():
-        book, *theirs = (of(rows, problem, *code) for code in CODES)
-        body.append([name, *(middle(r, key, form) for r in (*theirs, book)
-                             for key, form in (("error", power), ("cpu_seconds", seconds))),
-                     *map(reached, theirs)])
-    head = ["problema"] + [f"{code}: {what}" for code in ("DeepXDE `float32`", "DeepXDE `float64`", "este libro")
-                           for what in ("error", "s")] + ["igualar `float32` (s)", "igualar `float64` (s)"]
-    return table("tab-med-resumen", f"Error $L^2$ relativo final y segundos de CPU: mediana de las semillas "
-                 f"{', '.join(map(str, SEEDS))}. Las dos últimas columnas son los segundos que necesita este libro "
-                 "para llegar al error final de DeepXDE.", head, body)
-
-
-def detail(rows):
-    """Every measurement, and the iterations."""
-    body = []
-    for problem, name in NAMES.items():
-        for code, precision in CODES:
-            group = of(rows, problem, code, precision)
-            by_seed = {r["seed"]: r for r in group}
-            cells = [power(by_seed[s]["error"]) if s in by_seed else "—" for s in SEEDS]
-            cells += [seconds(by_seed[s]["cpu_seconds"]) if s in by_seed else "—" for s in SEEDS]
-            label = "este libro" if code == "libro" else f"DeepXDE `{precision}`"
-            body.append([f"{name}, {label}", *cells])
-            if group and group[0]["coefficient_error"] is not None:
-                body.append([f"{name}, {label}: coeficiente",
-                             *(power(by_seed[s]["coefficient_error"]) if s in by_seed else "—" for s in SEEDS),
-                             "", "", ""])
-    head = ["problema y código", *(f"error, semilla {s}" for s in SEEDS), *(f"s, semilla {s}" for s in SEEDS)]
-    return table("tab-med-detalle", "Todas las mediciones: error final y segundos de CPU de cada semilla.", head, body)
-
-
-def settings(rows):
-    """Where DeepXDE's settings come from."""
-    body = []
-    for problem, name in NAMES.items():
-        s = SETTINGS[problem]
-        points = " + ".join(thousands(s[k]) for k in ("domain", "boundary", "initial") if k in s)
-        net = f"{len(s['layers'])} × {s['layers'][0]}, {s.get('activation', 'tanh')}"
-        steps = [f"Adam {thousands(s['adam'])}" + (", L-BFGS" if s.get("lbfgs") else ""),
-                 f"Adam {thousands(s['adam'] // SHORTER)}, L-BFGS"]
-        body.append([name, f"`{s['demo']}`", "el mismo" if s["same"] else "otro", points, net, *steps])
-    head = ["problema", "demo", "su problema", "puntos", "capas × ancho", "`float32`", "`float64`"]
-    return table("tab-med-demos", "La demo de DeepXDE de la que sale cada configuración. Puntos: en el dominio, en el "
-                 f"borde y, si hay tiempo, al comienzo. L-BFGS se detiene a las {thousands(LBFGS['float32'])} "
-                 f"iteraciones en `float32` y a las {thousands(LBFGS['float64'])} en `float64`, o antes, si converge.",
-                 head, body)
-
-
 def verdict(rows):
-    """What the comparison says, in sentences."""
+    """What the comparison says, in sentences, and where and when it was made."""
     theirs = [r for r in rows if r["code"] == "DeepXDE"]
-    wins = [r for r in theirs if r not in lost(rows)]
-    say = [f"Hay {len(rows)} mediciones de {len(NAMES) * len(CODES) * len(SEEDS)}."
-           + ("" if len(rows) == len(NAMES) * len(CODES) * len(SEEDS) else
-              " Las que faltan, marcadas con una raya, las completa `make bench`.")]
+    total = len(NAMES) * len(CODES) * len(SEEDS)
+    say = [f"Hay {len(rows)} mediciones de {total}" +
+           ("." if len(rows) == total else "; las que faltan las completa `make bench`.")]
+    wins = [advantage(r) for r in theirs if advantage(r) > 1]
+    lost = [r for r in theirs if advantage(r) <= 1]
     if wins:
-        ratios = [r["cpu_seconds"] / max(r["book_seconds"], 0.01) for r in wins]
-        say.append(f"En {len(wins)} de las {len(theirs)} comparaciones, este libro llega antes al error final de "
-                   f"DeepXDE: entre {min(ratios):.2g} y {max(ratios):.2g} veces antes, y la mediana es "
-                   f"{median(ratios):.2g}.")
-    if lost(rows):
-        say.append("Pierde en " + "; ".join(f"{NAMES[r['problem']]}, `{r['precision']}`, semilla {r['seed']}"
-                                             for r in lost(rows)) + ".")
-    else:
-        say.append("En ninguna pierde por ese criterio.")
-    machines = sorted({f"{r['machine']}, {r['date']}" for r in rows})
-    packages = sorted({f"{k} {v}" for r in rows for k, v in r["versions"].items()})
-    say.append(f"Máquina y fecha: {'; '.join(machines)}. Versiones: {', '.join(packages)}.")
+        say.append(f"Este libro llega antes al error final de DeepXDE en {len(wins)} de {len(theirs)} comparaciones: "
+                   f"entre {times(min(wins))} y {times(max(wins))} veces antes, "
+                   f"con una mediana de {times(median(wins))}.")
+    say.append("Pierde en: " + "; ".join(f"{NAMES[r['problem']]}, `{r['precision']}`, semilla {r['seed']}"
+                                         for r in lost) + "." if lost else "No pierde en ninguna por ese criterio.")
+    say.append("Máquina y fecha: " + "; ".join(sorted({f"{r['machine']}, {r['date']}" for r in rows})) + ".")
+    say.append("Versiones: " + ", ".join(sorted({f"{k} {v}" for r in rows for k, v in r["versions"].items()})) + ".")
     return "\n".join(say) + "\n"
 
 
 def render(rows):
     """The whole generated part of the page."""
-    note = "<!-- Lo escribe `make bench` a partir de bench/results.json: no se edita. -->\n"
-    return "\n".join([note, verdict(rows), summary(rows), detail(rows), settings(rows)])
+    return "\n".join([
+        "<!-- Lo escribe `make bench` a partir de bench/results.json: no se edita. -->\n",
+        verdict(rows),
+        table("tab-med-resultados",
+              f"Error $L^2$ relativo final y segundos de CPU de las semillas {', '.join(map(str, SEEDS))}. «Igualar» son "
+              "los segundos en que este libro tiene el error final de DeepXDE, y «veces», cuántas veces menos, "
+              "en la mediana de las semillas; una raya es que no llega o que falta medir.",
+              ["problema", "código", "error", "segundos", "igualar (s)", "veces"], measurements(rows)),
+        table("tab-med-demos",
+              "La demo de DeepXDE de la que sale cada configuración. Puntos: en el dominio, en el borde y, si hay "
+              f"tiempo, al comienzo. L-BFGS se detiene a las {thousands(LBFGS['float32'])} iteraciones en `float32` y "
+              f"a las {thousands(LBFGS['float64'])} en `float64`, o antes, si converge.",
+              ["problema", "demo", "su problema", "puntos", "capas × ancho", "Adam, `float32`", "Adam, `float64`"],
+              origins())])
