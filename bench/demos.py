@@ -72,6 +72,16 @@ def build(name, p, s):
     return data, net, C
 
 
+class StopWhenStill(dde.callbacks.Callback):
+    """End a round of L-BFGS that did not move: DeepXDE 1.15.0 would repeat it for ever."""
+
+    step = None
+
+    def on_epoch_end(self):
+        self.model.stop_training = self.step == self.model.train_state.step
+        self.step = self.model.train_state.step
+
+
 def solve_by_deepxde(name, seed, precision, adam=None, lbfgs=None):
     """Train with DeepXDE; its errors and CPU seconds. adam, lbfgs: iterations, if not the settings'."""
     torch.set_default_dtype(torch.float64)
@@ -87,9 +97,10 @@ def solve_by_deepxde(name, seed, precision, adam=None, lbfgs=None):
     model.train(iterations=adam or s["adam"] // (SHORTER if double else 1), **silent)
     first = model.train_state.step
     if s.get("lbfgs") or double:
-        dde.optimizers.set_LBFGS_options(maxiter=lbfgs or LBFGS[precision])
+        limits, tolerance = {"maxiter": lbfgs or LBFGS[precision]}, {"gtol": 0} if double else {}
+        dde.optimizers.set_LBFGS_options(**limits, **tolerance)
         model.compile("L-BFGS", **options)
-        model.train(**silent)
+        model.train(callbacks=[StopWhenStill()], **silent)
     seconds = time.process_time() - start
     torch.set_default_dtype(torch.float64)
     u = torch.tensor(model.predict(p.test.numpy().astype(precision))).double()

@@ -11,7 +11,8 @@ KEY = ("problem", "code", "precision", "seed")
 
 # demo: the one the settings come from; same: whether it solves this very problem; domain, boundary,
 # initial: number of points; adam: iterations; lbfgs: whether it follows. Untouched in float32. In
-# float64, where L-BFGS gets further, SHORTER times fewer of Adam, and then L-BFGS in every problem.
+# float64, where L-BFGS gets further, SHORTER times fewer of Adam, and then L-BFGS in every problem,
+# without DeepXDE's tolerance for the gradient.
 EVOLUTION = {"domain": 2540, "boundary": 80, "initial": 160, "layers": [20] * 3, "init": "Glorot normal",
              "lbfgs": True}
 SETTINGS = {

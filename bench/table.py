@@ -19,7 +19,7 @@ def brief(x):
 
 
 def thousands(n):
-    return f"{n:,}".replace(",", " ")
+    return f"{n:,}".replace(",", "\u202f")
 
 
 def times(x):
@@ -43,7 +43,7 @@ def measurements(rows):
             return ", ".join(form(r[key]) for r in group) or "—"
 
         theirs = code == "DeepXDE"
-        lines.append([name if not theirs else "", f"DeepXDE, `{precision}`" if theirs else "este libro",
+        lines.append([name if not theirs else "", f"DeepXDE\u00a0{precision}" if theirs else "este\u00a0libro",
                       cell("error", power), cell("cpu_seconds", brief),
                       *([cell("book_seconds", brief), times(median(map(advantage, group))) if group else "—"]
                         if theirs else ["", ""])])
@@ -66,7 +66,7 @@ def origins():
 def table(name, caption, head, lines):
     """A MyST table."""
     lines = ["| " + " | ".join(line) + " |" for line in (head, ["---"] * len(head), *lines)]
-    return "\n".join([f"```{{table}} {caption}", f":name: {name}", "", *lines, "```", ""])
+    return "\n".join([f":::{{table}} {caption}", f":name: {name}", "", *lines, ":::", ""])
 
 
 def verdict(rows):

@@ -19,7 +19,7 @@ import table  # noqa: E402
 from settings import CODES, NAMES, SEEDS  # noqa: E402
 
 PAGE = ROOT / "book" / "mediciones.md"
-RATIO = 1e3
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script")  # torch's own, as it is imported
 
 
 @pytest.fixture(scope="module")
