@@ -38,34 +38,31 @@ def build(name, p, s):
     def component(c):
         return lambda x: exact(x)[:, c:c + 1]
 
-    (a, b), *rest = p.box
-    in_time = name not in ("poisson_1d", "poisson_2d", "laplace")
-    if name == "oscillator":
-        geometry = dde.geometry.TimeDomain(a, b)
-    elif in_time:
-        geometry = dde.geometry.GeometryXTime(dde.geometry.Interval(a, b), dde.geometry.TimeDomain(*rest[0]))
+    lo, hi = zip(*p.box)
+    if p.time is None:
+        geometry = dde.geometry.Rectangle(lo, hi) if len(lo) == 2 else dde.geometry.Interval(*lo, *hi)
     else:
-        geometry = dde.geometry.Rectangle([a, rest[0][0]], [b, rest[0][1]]) if rest else dde.geometry.Interval(a, b)
-    m = exact(p.test[:1].numpy()).shape[1]
-    conditions = []
-    if name != "oscillator" and not s.get("hard"):
-        conditions += [dde.icbc.DirichletBC(geometry, component(c), lambda x, on: on, component=c)
-                       for c in range(m)]
-    if in_time:
-        conditions += [dde.icbc.IC(geometry, component(c), lambda x, on: on, component=c) for c in range(m)]
-    if name in ("wave", "oscillator"):  # starts at rest
-        axis = len(p.box) - 1
+        geometry = dde.geometry.TimeDomain(lo[-1], hi[-1])
+        if len(lo) == 2:
+            geometry = dde.geometry.GeometryXTime(dde.geometry.Interval(lo[0], hi[0]), geometry)
+    outputs, conditions, anchors, initial = exact(p.test[:1]).shape[1], [], None, {}
+    for c in range(outputs):
+        if len(p.box) > (p.time is not None) and not s.get("hard"):
+            conditions.append(dde.icbc.DirichletBC(geometry, component(c), lambda x, on: on, component=c))
+    for c in range(outputs if p.time is not None else 0):
+        conditions.append(dde.icbc.IC(geometry, component(c), lambda x, on: on, component=c))
+    if name in ("wave", "oscillator"):  # they start at rest
         conditions.append(dde.icbc.OperatorBC(
-            geometry, lambda x, y, _: dde.grad.jacobian(y, x, i=0, j=axis),
-            lambda x, on: dde.utils.isclose(x[axis], 0)))
-    anchors = None
+            geometry, lambda x, y, _: dde.grad.jacobian(y, x, i=0, j=p.time),
+            lambda x, on: dde.utils.isclose(x[p.time], 0)))
     if C is not None:  # ten exact readings at the end
         anchors = np.stack([np.linspace(-1, 1, 10), np.ones(10)], 1)
         conditions.append(dde.icbc.PointSetBC(anchors, exact(anchors)))
-    initial = {"num_initial": s.get("initial", 0)} if in_time else {}
-    data = (dde.data.TimePDE if in_time else dde.data.PDE)(
+    if p.time is not None:
+        initial = {"num_initial": s.get("initial", 0)}
+    data = (dde.data.PDE if p.time is None else dde.data.TimePDE)(
         geometry, residual, conditions, s["domain"], s["boundary"], anchors=anchors, **initial)
-    net = dde.nn.FNN([len(p.box), *s["layers"], m], s.get("activation", "tanh"),
+    net = dde.nn.FNN([len(p.box), *s["layers"], outputs], s.get("activation", "tanh"),
                      s.get("init", "Glorot uniform"))
     if s.get("hard"):
         net.apply_output_transform(lambda x, y: p.D(*x.split(1, 1)) * y)

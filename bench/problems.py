@@ -16,7 +16,7 @@ def oscillator(seed):
     """The stiff oscillator of chapter 15, with the same attributes as chapter 16's problems."""
     c = load(OPTIMIZE, "oscillator_system", "init_params", "levenberg_marquardt", "position",
              "to_input", "jets", "exact", "sizes", "t_train", "t_test", "d", "omega_0")
-    p = SimpleNamespace(box=((0.0, 1.0),), test=c.t_test, exact=c.exact, coefs=0, callback=None)
+    p = SimpleNamespace(box=((0.0, 1.0),), test=c.t_test, exact=c.exact, coefs=0, callback=None, time=0)
     p.orders = ((), (0,), (0, 0))
     p.equation = lambda t, U, coef: U[2] + 2 * c.d * U[1] + c.omega_0**2 * U[0]
     p.theta0 = c.init_params(c.sizes, torch.Generator().manual_seed(seed))

@@ -6,6 +6,7 @@ what is there is not measured again, unless asked with --repeat.
 
 import json
 import platform
+import re
 import sys
 from datetime import date
 from importlib.metadata import version
@@ -25,11 +26,9 @@ QUICK = HERE.parent / "_build" / "bench-quick.json"
 
 def processor():
     """The processor's name, as the system gives it."""
-    try:
-        names = [s for s in Path("/proc/cpuinfo").read_text().splitlines() if s.startswith("model name")]
-        return names[0].partition(": ")[2]
-    except (OSError, IndexError):
-        return platform.processor() or platform.machine()
+    cpus = Path("/proc/cpuinfo")
+    found = cpus.exists() and re.search(r"model name\s*: (.*)", cpus.read_text("utf8"))
+    return found[1] if found else platform.processor() or platform.machine()
 
 
 def read(path):

@@ -58,9 +58,9 @@ def origins():
         s = SETTINGS[problem]
         yield [name, f"`{s['demo']}`", "el mismo" if s["same"] else "otro",
                " + ".join(thousands(s[k]) for k in ("domain", "boundary", "initial") if k in s),
-               f"{len(s['layers'])} × {s['layers'][0]}, {s.get('activation', 'tanh')}",
-               thousands(s["adam"]) + (", L-BFGS" if s.get("lbfgs") else ""),
-               thousands(s["adam"] // SHORTER) + ", L-BFGS"]
+               f"{len(s['layers'])}\u00a0×\u00a0{s['layers'][0]}, {s.get('activation', 'tanh')}",
+               thousands(s["adam"]) + (", L\u2011BFGS" if s.get("lbfgs") else ""),
+               thousands(s["adam"] // SHORTER) + ", L\u2011BFGS"]
 
 
 def table(name, caption, head, lines):
@@ -83,6 +83,7 @@ def verdict(rows):
                    f"con una mediana de {times(median(wins))}.")
     say.append("Pierde en: " + "; ".join(f"{NAMES[r['problem']]}, `{r['precision']}`, semilla {r['seed']}"
                                          for r in lost) + "." if lost else "No pierde en ninguna por ese criterio.")
+    say.append(f"Las semillas son {', '.join(map(str, SEEDS))}, en ese orden en la tabla.")
     say.append("Máquina y fecha: " + "; ".join(sorted({f"{r['machine']}, {r['date']}" for r in rows})) + ".")
     say.append("Versiones: " + ", ".join(sorted({f"{k} {v}" for r in rows for k, v in r["versions"].items()})) + ".")
     return "\n".join(say) + "\n"
@@ -93,14 +94,9 @@ def render(rows):
     return "\n".join([
         "<!-- Lo escribe `make bench` a partir de bench/results.json: no se edita. -->\n",
         verdict(rows),
-        table("tab-med-resultados",
-              f"Error $L^2$ relativo final y segundos de CPU de las semillas {', '.join(map(str, SEEDS))}. «Igualar» son "
-              "los segundos en que este libro tiene el error final de DeepXDE, y «veces», cuántas veces menos, "
-              "en la mediana de las semillas; una raya es que no llega o que falta medir.",
+        table("tab-med-resultados", "Error final y segundos de CPU de cada semilla",
               ["problema", "código", "error", "segundos", "igualar (s)", "veces"], measurements(rows)),
-        table("tab-med-demos",
-              "La demo de DeepXDE de la que sale cada configuración. Puntos: en el dominio, en el borde y, si hay "
-              f"tiempo, al comienzo. L-BFGS se detiene a las {thousands(LBFGS['float32'])} iteraciones en `float32` y "
-              f"a las {thousands(LBFGS['float64'])} en `float64`, o antes, si converge.",
-              ["problema", "demo", "su problema", "puntos", "capas × ancho", "Adam, `float32`", "Adam, `float64`"],
-              origins())])
+        table("tab-med-demos", "De qué demo sale cada configuración de DeepXDE",
+              ["problema", "demo", "su problema", "puntos", "red", "Adam, float32", "Adam, float64"], origins()),
+        f"L-BFGS se detiene a las {thousands(LBFGS['float32'])} iteraciones en `float32`, el límite de DeepXDE, y a las "
+        f"{thousands(LBFGS['float64'])} en `float64`, o antes, si no avanza más.\n"])

@@ -16,7 +16,7 @@ import chapters  # noqa: E402
 import problems  # noqa: E402
 import run  # noqa: E402
 import table  # noqa: E402
-from settings import CODES, NAMES, SEEDS  # noqa: E402
+from settings import CODES, NAMES, SEEDS, SETTINGS, SHORTER  # noqa: E402
 
 PAGE = ROOT / "book" / "mediciones.md"
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script")  # torch's own, as it is imported
@@ -106,14 +106,28 @@ def test_the_time_to_reach_comes_from_the_trace(rows):
 
 
 def test_what_the_page_claims(rows):
-    """Its prose, not its tables: versions, seeds, and who reaches what."""
+    """Its prose, not its tables."""
     text = PAGE.read_text("utf8")
-    assert {r["versions"].get("DeepXDE", "1.15.0") for r in rows} == {"1.15.0"} and "1.15.0" in text
-    pins = (ROOT / "bench/requirements.txt").read_text("utf8")
-    assert all(f"{k}=={v.partition('+')[0]} " in pins for r in rows for k, v in r["versions"].items())
-    book = (ROOT / "requirements.txt").read_text("utf8")
-    assert all(re.search(rf"^{re.escape(pin)}\b", book, re.M) for pin in re.findall(r"^(?:torch|numpy|matplotlib)==\S+", pins, re.M))
-    assert f"cada {['', '', '', '', '', 'cinco'][problems.EVERY]} iteraciones" in text
+    assert {r["versions"]["DeepXDE"] for r in rows if r["code"] == "DeepXDE"} == set(re.findall(r"versión ([\d.]+\d)", text))
+    assert "ocho del capítulo 16 y el oscilador" in text and set(NAMES) == set(SETTINGS) and len(NAMES) == 9
+    assert "cada cinco iteraciones" in text and problems.EVERY == 5
+    assert "la quinta parte" in text and SHORTER == 5
+    other = [name for problem, name in NAMES.items() if not SETTINGS[problem]["same"]]
+    section = text[text.index("## Dónde no hay demo"):text.index("## Qué no dice")]
+    assert sorted(re.findall(r"^- \*\*(.*)\.\*\*", section, re.M)) == sorted(n[0].upper() + n[1:] for n in other)
+    assert "un tercio" in section and all(3 * SETTINGS[p]["adam"] == SETTINGS["burgers"]["adam"] for p in ("wave", "schrodinger"))
+    assert "Se usan 200" in section and SETTINGS["oscillator"]["domain"] == 200
+    assert "salvo la de Poisson 2D" in text and [p for p in SETTINGS if SETTINGS[p].get("hard")] == ["poisson_2d"]
+    assert "redes de cientos de parámetros" in text
+    assert all(100 < len(problems.problem(name, 0).theta0) < 1000 for name in NAMES)
+
+
+def test_both_environments_have_the_same_packages(rows):
+    pins, book = ((ROOT / path).read_text("utf8") for path in ("bench/requirements.txt", "requirements.txt"))
+    for package in ("torch", "numpy", "matplotlib"):
+        assert re.search(rf"^{package}==\S+", pins, re.M)[0] == re.search(rf"^{package}==\S+", book, re.M)[0]
+    for package, version in {v for r in rows for v in r["versions"].items()}:
+        assert f"{package}=={version.partition('+')[0]} " in pins
 
 
 @pytest.mark.skipif(not find_spec("deepxde"), reason="DeepXDE está en el entorno de make bench")
