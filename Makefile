@@ -8,7 +8,9 @@ SPHINX := $(BIN)/jupyter-book build . -W -n --keep-going
 
 OFFLINE := _build/aprendizaje-profundo-basado-en-la-fisica
 
-.PHONY: help book test serve chapter profile offline pdf mutants robust clean lock
+BENCH := _build/bench-venv
+
+.PHONY: help book test serve chapter profile offline pdf mutants robust bench clean lock
 
 help:
 	@echo 'make book                 prepara el entorno, construye el libro y dice qué página abrir'
@@ -20,6 +22,9 @@ help:
 	@echo 'make pdf                  deja el libro entero en _build/libro.pdf'
 	@echo 'make mutants              mide qué parte de los errores de código atrapan los capítulos (C=, N=, SEED=)'
 	@echo 'make robust               ejecuta los capítulos con otras semillas y otras máquinas (C=, N=, SEEDS="...")'
+	@echo 'make bench                mide lo que falte de la comparación con DeepXDE (apéndice «Mediciones»)'
+	@echo 'make bench QUICK=1        mide una parte en menos de cinco minutos, sin guardarla en el libro'
+	@echo 'make bench REPEAT=1       vuelve a medir todo, en una hora'
 	@echo 'make clean                borra lo construido y el entorno'
 	@echo 'make lock                 vuelve a resolver requirements.lock (mantenimiento)'
 
@@ -66,6 +71,15 @@ mutants: .venv/ready
 
 robust: .venv/ready
 	@$(BIN)/python tests/robust.py --count $(or $(N),4) --seeds "$(SEEDS)" $(C)
+
+$(BENCH)/ready: bench/requirements.txt
+	$(PYTHON) -m venv --clear $(BENCH)
+	$(BENCH)/bin/pip install --quiet --retries 1 --index-url $(TORCH_INDEX) $$(grep -o '^torch==[^ ]*' $<)
+	$(BENCH)/bin/pip install --quiet -r $<
+	@touch $@
+
+bench: $(BENCH)/ready
+	@OMP_NUM_THREADS=1 $(BENCH)/bin/python bench/run.py $(if $(QUICK),--quick) $(if $(REPEAT),--repeat)
 
 clean:
 	rm -rf _build .venv
