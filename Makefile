@@ -8,7 +8,7 @@ SPHINX := $(BIN)/jupyter-book build . -W -n --keep-going
 
 OFFLINE := _build/aprendizaje-profundo-basado-en-la-fisica
 
-.PHONY: help book test serve chapter profile offline pdf clean lock
+.PHONY: help book test serve chapter profile bench-speed offline pdf clean lock
 
 help:
 	@echo 'make book                 prepara el entorno, construye el libro y dice qué página abrir'
@@ -16,6 +16,7 @@ help:
 	@echo 'make serve                sirve el libro en http://localhost:8000 y lo renueva al guardar'
 	@echo 'make chapter C=book/X.md  ejecuta un capítulo solo, en una carpeta vacía'
 	@echo 'make profile              muestra las celdas que más costaron, sin ejecutarlas de nuevo'
+	@echo 'make bench-speed          mide cuánto cuesta construir el libro, en menos de 25 minutos'
 	@echo 'make offline              deja en un zip el sitio y los cuadernos, para leer sin conexión'
 	@echo 'make pdf                  deja el libro entero en _build/libro.pdf'
 	@echo 'make clean                borra lo construido y el entorno'
@@ -50,6 +51,9 @@ chapter: .venv/ready
 
 profile: .venv/ready
 	@$(BIN)/python web/execution.py
+
+bench-speed: .venv/ready
+	@$(BIN)/python bench/speed.py
 
 offline: book
 	@$(BIN)/python -c "import shutil; print(shutil.make_archive('$(OFFLINE)', 'zip', '_build', 'html'))"
