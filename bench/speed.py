@@ -176,7 +176,7 @@ def machine():
 
 
 def limits(data):
-    """Each measurement of the book: name, seconds, and the most that they should be."""
+    """Each measurement of the book: its name, itself, and the most seconds that it should take."""
     book = data["book"]
     share = sum(book["chapters"].values()) / book["machine"]["cores"]
     rows = [
@@ -186,8 +186,8 @@ def limits(data):
         ("code", "un cambio de código", book["code"]["own"] + 6, "el capítulo + 6"),
         ("tests", "los cuadernos, en las pruebas", 1.2 * share + 20, "1.2 $C$ + 20"),
     ]
-    seconds = {key: run["seconds"] for key, run in (book | data).items() if "seconds" in run}
-    return share, [(name, seconds[key], limit, goal) for key, name, limit, goal in rows if key in seconds]
+    runs = {key: run for key, run in (book | data).items() if "seconds" in run}
+    return share, [(name, runs[key], limit, goal) for key, name, limit, goal in rows if key in runs]
 
 
 def table(header, rows):
@@ -197,7 +197,8 @@ def table(header, rows):
 
 def where(m):
     return (f"Medido el {m['date']} con {m['cores']} núcleos ({m['cpu']}, {m['memory']} GB, Python {m['python']}); "
-            f"al empezar, otros procesos ocupaban {m['load']} núcleos.\n")
+            f"la carga, al empezar, era {m['load']}: "
+            "por encima de 0.5 hay otros programas que alargan los tiempos, y los segundos de CPU menos.\n")
 
 
 def report(data):
@@ -210,9 +211,10 @@ def report(data):
             where(data["book"]["machine"]),
             f"Los capítulos requieren {sum(data['book']['chapters'].values()):.0f} s de CPU: $C$ = {share:.0f} s por núcleo.\n"
             f"Entre todos los procesos se ocupan a la vez hasta {memory / 1024:.1f} GB.\n",
-            table(["", "segundos", "meta (s)", "medido/meta"],
-                  [[name, f"{s:.1f}", f"{goal} = {limit:.0f}" if "+" in goal else goal, f"{s / limit:.2f}"]
-                   for name, s, limit, goal in rows]),
+            table(["", "CPU (s)", "tiempo (s)", "meta (s)", "razón"],
+                  [[name, f"{run['cpu']:.1f}", f"{run['seconds']:.1f}",
+                    f"{goal} = {limit:.0f}" if "+" in goal else goal, f"{run['seconds'] / limit:.2f}"]
+                   for name, run, limit, goal in rows]),
         ]
     if "growth" in data:
         sizes, rows = data["growth"]["sizes"], []
@@ -234,17 +236,19 @@ def draw(data, path):
     os.environ |= {"SOURCE_DATE_EPOCH": "0", "MATPLOTLIBRC": str(ROOT / "web/matplotlibrc")}
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained")
+    figure, axes = plt.subplots(2, 1, figsize=(6.4, 7.5), height_ratios=(3, 2), layout="constrained")
     chapters = data.get("book", {}).get("chapters", {})
-    axes[0].barh([name.removesuffix(".md")[:16] for name in chapters], chapters.values())
+    axes[0].barh([name.removesuffix(".md") for name in chapters], chapters.values())
     axes[0].invert_yaxis()
-    axes[0].tick_params(axis="y", labelsize=6)
     axes[0].set_xlabel("CPU (s)")
     for key, style in (("full", "o-"), ("prose", "s-"), ("none", "^-")):
         rows = data.get("growth", {}).get("sizes", [])
         axes[1].loglog([r["chapters"] for r in rows], [r[key] for r in rows], style, label=GROWTH[key][0])
     axes[1].set(xlabel="capítulos", ylabel="CPU (s)", xticks=SIZES, xticklabels=SIZES)
-    axes[1].legend(fontsize=7)
+    axes[1].yaxis.set_major_formatter("{x:g}")
+    axes[1].yaxis.set_minor_formatter("{x:g}")
+    axes[1].tick_params(axis="x", which="minor", labelbottom=False)
+    axes[1].legend()
     figure.savefig(path)
 
 

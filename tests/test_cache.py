@@ -54,7 +54,7 @@ def test_prose_never_executes(book):
 
 def test_code_always_executes(book):
     rebuild(book)
-    backup = shutil.copy2(book / CHAPTER, book / "antes.md")
+    backup = shutil.copy2(book / CHAPTER, book.parent / f"{book.name}-antes.md")
     edit(book, CODE, CODE.replace(":.2f", ":.3f"))
     executed, page = rebuild(book)
     assert executed == ["01-muestra"] and "mínimo en x = -7.400 m" in page
