@@ -8,7 +8,7 @@ SPHINX := $(BIN)/jupyter-book build . -W -n --keep-going
 
 OFFLINE := _build/aprendizaje-profundo-basado-en-la-fisica
 
-.PHONY: help book test serve chapter offline pdf clean lock
+.PHONY: help book test serve chapter offline pdf reproducible clean lock
 
 help:
 	@echo 'make book                 prepara el entorno, construye el libro y dice qué página abrir'
@@ -17,6 +17,7 @@ help:
 	@echo 'make chapter C=book/X.md  ejecuta un capítulo solo, en una carpeta vacía'
 	@echo 'make offline              deja en un zip el sitio y los cuadernos, para leer sin conexión'
 	@echo 'make pdf                  deja el libro entero en _build/libro.pdf'
+	@echo 'make reproducible         construye el libro dos veces, sin nada ejecutado, y compara'
 	@echo 'make clean                borra lo construido y el entorno'
 	@echo 'make lock                 vuelve a resolver requirements.lock (mantenimiento)'
 
@@ -54,6 +55,9 @@ pdf: book
 	@$(BIN)/python web/browser.py
 	@$(SPHINX) --builder singlehtml
 	@$(BIN)/python web/pdf.py
+
+reproducible: .venv/ready
+	@$(BIN)/python tests/reproducible.py
 
 clean:
 	rm -rf _build .venv
