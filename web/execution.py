@@ -10,6 +10,7 @@ import inspect
 import os
 import platform
 import re
+import shutil
 import sys
 import tempfile
 import time
@@ -39,6 +40,16 @@ class ChapterCache(JupyterCacheBase):
 
     def create_hashed_notebook(self, nb, nb_metadata=("kernelspec",), cell_metadata=("tags",)):
         return super().create_hashed_notebook(nb, nb_metadata, cell_metadata)
+
+    def match_cache_notebook(self, nb):
+        """The record of the same code, if its notebook can still be read; or else KeyError."""
+        record = super().match_cache_notebook(nb)
+        try:
+            self.get_cache_bundle(record.pk)
+        except (KeyError, ValueError):  # lost, or cut short
+            shutil.rmtree(self._get_notebook_path_cache(record.hashkey).parent, ignore_errors=True)
+            raise KeyError(record.hashkey) from None
+        return record
 
     def merge_match_into_notebook(self, nb, nb_meta=("kernelspec", "language_info"), cell_meta=()):
         return super().merge_match_into_notebook(nb, nb_meta, cell_meta)
@@ -144,7 +155,12 @@ def run_chapter(notebook, source, timeout):
             line = cell_line(notebook, running, source) + 1
             kernel_log.seek(0)
             said = kernel_log.read().decode("utf8", "replace")
-            raise ChapterError(f"{type(error).__name__}: {error}\n{said}", line) from error
+            advice = (
+                f"la celda no terminó en {timeout} s: acórtala, o sube execute/timeout en _config.yml"
+                if isinstance(error, CellTimeoutError)
+                else "el núcleo murió; si no dice por qué, al sistema le faltó memoria"
+            )
+            raise ChapterError(f"{type(error).__name__}: {advice}\n{said}", line) from error
     for index, cell in enumerate(notebook.cells):
         for output in cell.get("outputs", []):
             if output.get("name") == "stderr":  # a warning is a fault of the chapter
