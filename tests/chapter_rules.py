@@ -4,11 +4,9 @@
 """
 
 import ast
-import dis
 import re
 import sys
 from pathlib import Path
-from types import CodeType, SimpleNamespace
 
 import yaml
 from myst_nb.core.read import read_myst_markdown_notebook
@@ -51,41 +49,6 @@ def code_cells(path):
     for index, cell in enumerate(notebook.cells):
         if cell.cell_type == "code":
             yield cell_line(notebook, index, source), cell
-
-
-def global_names(code):
-    """Names that a code object, or a function defined in it, looks up in its module."""
-    found = {i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
-    return found.union(*(global_names(c) for c in code.co_consts if isinstance(c, CodeType)))
-
-
-def definitions(path, names):
-    """A namespace with ``names`` of a chapter and what they need; no other statement is run.
-
-    A name is that of a function, a class or a variable, or else the beginning of a statement.
-    """
-    first, chosen, statements = {}, set(), []
-    for _, cell in code_cells(path):
-        for node in ast.parse(cell.source).body:
-            text = ast.get_source_segment(cell.source, node)
-            bound = [node.name] if isinstance(node, ast.FunctionDef | ast.ClassDef) else [
-                n.id for target in getattr(node, "targets", []) for n in ast.walk(target)
-                if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
-            for name in (*bound, text):
-                first.setdefault(name, len(statements))
-            if isinstance(node, ast.Import | ast.ImportFrom) or text.startswith("torch.set_default"):
-                chosen.add(len(statements))
-            statements.append(compile(ast.Module([node], []), str(path), "exec"))
-    pending = [first.get(n) or next(first[t] for t in first if t.startswith(n)) for n in names]
-    while pending:
-        number = pending.pop()
-        if number not in chosen:
-            chosen.add(number)
-            pending += [first[n] for n in global_names(statements[number]) if n in first]
-    space = {"__name__": path.stem}
-    for number in sorted(chosen):
-        exec(statements[number], space)
-    return SimpleNamespace(**space)
 
 
 def tags(cell):

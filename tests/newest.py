@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-CELL = re.compile(r"^_+ ([\w-]+)\.ipynb::Cell (\d+) _+\n(.*?)(?=^_+ [\w-]+\.ipynb::Cell \d+ _+$|^=+ )", re.M | re.S)
+CELL = re.compile(r"^_+ (?:\S*/)?([\w-]+)\.ipynb::Cell (\d+) _+\n(.*?)(?=^_+ \S+\.ipynb::Cell \d+ _+$|^=+ )", re.M | re.S)
 BUILD = re.compile(r"^(?:\S*/)?(book/[\w-]+\.md:\d+): (?:ERROR|WARNING): (.*)", re.M)
 
 

@@ -35,11 +35,11 @@ def lasting(path):
         return [
             json.dumps(cell) for cell in cells if "nbval-ignore-output" not in cell.metadata.get("tags", [])
         ]
-    if path.name == "searchindex.js":  # the numbers in it are, or may be, measured ones
+    if path.name == "searchindex.js":  # its numbers may be measured; a term of no page is an old one
         index = json.loads(path.read_text("utf8").removeprefix("Search.setIndex(").removesuffix(")"))
         return [
             f"{key}: {value}" for part in index.values() if isinstance(part, dict)
-            for key, value in part.items() if not re.search(r"\d", key)
+            for key, value in part.items() if value != [] and not re.search(r"\d", key)
         ]
     return path.read_bytes().splitlines()
 

@@ -11,7 +11,7 @@ import pytest
 from bs4 import BeautifulSoup
 from chapter_rules import ROOT
 from doors import doors, site_address
-from test_faults import CHAPTER, base, book, build  # noqa: F401
+from test_faults import CHAPTER, book, build  # noqa: F401
 
 NOTEBOOKS = sorted((ROOT / "_build/html/notebooks").glob("*.ipynb"))
 

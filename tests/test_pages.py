@@ -10,7 +10,7 @@ from bs4 import BeautifulSoup
 from chapter_rules import toc_entries
 
 SITE = Path(__file__).parent.parent / "_build" / "html"
-PAGES = [*(f"{entry}.html" for entry in toc_entries()), "search.html"]
+PAGES = [*(f"{entry}.html" for entry in toc_entries()), "search.html", "404.html"]
 
 
 @cache

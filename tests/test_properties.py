@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from chapter_rules import ROOT, definitions
+from chapters import load
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -19,17 +19,22 @@ pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated
 settings.register_profile("fixed", derandomize=True, deadline=None, database=None, max_examples=60)
 settings.load_profile("fixed")
 
-graph = definitions(ROOT / "book/02-grafo-computacional.md", [
-    "Graph", "Graph.forward, Graph.backward", "tangents", "Value", "for method, op in operators", "apply",
+graph = load(
+    "02-grafo-computacional",
+    "Graph", "Graph.forward, Graph.backward", "tangents", "Value", "for method, op in operators", "Value.__neg__ =",
+    "apply",
     "ADD", "SUB", "MUL", "DIV", "POW", "SIN", "COS", "EXP", "LOG", "TANH", "RELU",
-    "Array", "matmul", "add_bias", "tanh", "mean_square_error"])
-optim = definitions(ROOT / "book/06-optimizadores.md", [
-    "sgd_step", "adam_step", "adamw_step", "sgd_decoupled_step", "nesterov_step_solution"])
-conv = definitions(ROOT / "book/09-convolucion.md", ["conv2d_loops", "conv2d_unfold"])
-cells = definitions(ROOT / "book/10-recurrentes.md", [
-    "weights", "rnn", "bptt", "gru_torch", "gru_classic", "to_classic", "lstm", "copy_weights"])
-pinn = definitions(ROOT / "book/15-optimizar-una-pinn.md", [
-    "gauss_newton_step", "damped_step", "levenberg_marquardt", "jets", "residual_system"])
+    "Array", "matmul", "add_bias", "tanh", "mean_square_error")
+optim = load(
+    "06-optimizadores",
+    "sgd_step", "adam_step", "adamw_step", "sgd_decoupled_step", "nesterov_step_solution")
+conv = load("09-convolucion", "conv2d_loops", "conv2d_unfold")
+cells = load(
+    "10-recurrentes",
+    "weights", "rnn", "bptt", "gru_torch", "gru_classic", "to_classic", "lstm", "copy_weights")
+pinn = load(
+    "15-optimizar-una-pinn",
+    "gauss_newton_step", "damped_step", "levenberg_marquardt", "jets", "residual_system")
 
 seeds = st.integers(0, 2**32 - 1)
 small = st.integers(1, 4)

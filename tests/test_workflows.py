@@ -90,7 +90,8 @@ Traceback:
   + mínimo en x = -7.35 m
   ?                   ^
 
-_________________ 09-convolucion.ipynb::Cell 2 _________________
+_________________ 09-convolucion/09-convolucion.ipynb::Cell 2 _________________
+[gw1] linux -- Python 3.11.7 newest/bin/python
 Notebook cell execution failed
 Cell 2: Cell execution caused an exception
 
@@ -104,7 +105,7 @@ Traceback:
 
 \x1b[31mAssertionError\x1b[39m: tarde
 
-_________________ 09-convolucion.ipynb::Cell 3 _________________
+_________________ 09-convolucion/09-convolucion.ipynb::Cell 3 _________________
 Notebook cell execution failed
 Cell 3: Cell execution caused an exception
 

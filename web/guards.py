@@ -1,7 +1,7 @@
 """What would leave a wrong site that looks right stops the build, or is made anew.
 
 One build at a time in a folder; a valid _config.yml; sources in UTF-8; a sound execution cache; no
-page that asks another site for anything; and no trust in what an unfinished build left.
+page that asks another site for anything.
 """
 
 import errno
@@ -62,33 +62,10 @@ def check_config(app, config):
         raise SystemExit("\n".join([*found, "Hay que corregir esas claves de la configuración."]))
 
 
-def distrust_unfinished(app, config):
-    """Sphinx handler: if the last build did not end well, read and write every page again."""
-    if unfinished(app).exists():
-        (Path(app.doctreedir) / "environment.pickle").unlink(missing_ok=True)
-        (Path(app.outdir) / "searchindex.js").unlink(missing_ok=True)
-
-
-def unfinished(app):
-    return Path(app.outdir) / "sin-terminar"
-
-
-def begin(app, env):
-    """Sphinx handler: from here on, a build that is killed or warns leaves a mark."""
-    unfinished(app).touch()
-
-
-def end(app, exception):
-    """Sphinx handler: look for requests to other sites; a build without a warning has no mark."""
-    if exception:
+def warn_of_requests(app, exception):
+    """Sphinx handler: no page asks another site for anything."""
+    if exception or app.builder.format != "html":
         return
-    if app.builder.format == "html":
-        warn_of_requests(app)
-    if not app._warncount:
-        unfinished(app).unlink(missing_ok=True)
-
-
-def warn_of_requests(app):
     for page in sorted(Path(app.outdir).rglob("*.html")):
         docname = str(page.relative_to(app.outdir).with_suffix(""))
         source = app.env.doc2path(docname) if docname in app.env.found_docs else page
@@ -113,18 +90,18 @@ def check_encoding(app, env, docnames):
 
 
 def check_cache(app, env, docnames):
-    """Sphinx handler: a damaged index of the execution cache is dropped, and all is executed again."""
-    folder = Path(env.mystnb_config.execution_cache_path)
-    try:
-        with closing(sqlite3.connect(f"file:{folder / 'global.db'}?mode=ro", uri=True)) as index:
-            (state,) = index.execute("PRAGMA quick_check(1)").fetchone()
-    except sqlite3.OperationalError:  # not there yet
-        return
-    except sqlite3.DatabaseError as error:
-        state = str(error)
-    if state != "ok":
-        logger.info("el caché de ejecuciones está dañado (%s): se empieza uno nuevo", state)
-        shutil.rmtree(folder)
+    """Sphinx handler: a damaged index of executions is dropped, and its chapters run again."""
+    for path in Path(env.mystnb_config.execution_cache_path).parent.glob("*/global.db"):
+        try:
+            with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as index:
+                (state,) = index.execute("PRAGMA quick_check(1)").fetchone()
+        except sqlite3.OperationalError:  # in use, or no room
+            continue
+        except sqlite3.DatabaseError as error:
+            state = str(error)
+        if state != "ok":
+            logger.info("el caché de ejecuciones está dañado (%s): se empieza uno nuevo", state)
+            shutil.rmtree(path.parent)
 
 
 def explain_no_room(kind, error, trace):
@@ -144,9 +121,7 @@ def setup(app):
     sys.excepthook = explain_no_room
     app.connect("config-inited", one_at_a_time, priority=1)
     app.connect("config-inited", check_config, priority=2)
-    app.connect("config-inited", distrust_unfinished, priority=3)
     app.connect("env-before-read-docs", check_encoding, priority=1)
     app.connect("env-before-read-docs", check_cache, priority=2)
-    app.connect("env-updated", begin)
-    app.connect("build-finished", end, priority=900)
+    app.connect("build-finished", warn_of_requests)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
