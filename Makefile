@@ -10,7 +10,7 @@ OFFLINE := _build/aprendizaje-profundo-basado-en-la-fisica
 
 BENCH := _build/bench-venv
 
-.PHONY: help book test serve chapter profile offline pdf mutants robust bench bench-speed clean lock
+.PHONY: help book test serve chapter profile offline pdf mutants robust reproducible bench bench-speed clean lock
 
 help:
 	@echo 'make book                 prepara el entorno, construye el libro y dice qué página abrir'
@@ -21,6 +21,7 @@ help:
 	@echo 'make bench-speed          mide cuánto cuesta construir el libro, en menos de 25 minutos'
 	@echo 'make offline              deja en un zip el sitio y los cuadernos, para leer sin conexión'
 	@echo 'make pdf                  deja el libro entero en _build/libro.pdf'
+	@echo 'make reproducible         construye el libro dos veces, sin nada ejecutado, y compara'
 	@echo 'make mutants              mide qué parte de los errores de código atrapan los capítulos (C=, N=, SEED=)'
 	@echo 'make robust               ejecuta los capítulos con otras semillas y otras máquinas (C=, N=, SEEDS="...")'
 	@echo 'make bench                mide lo que falte de la comparación con DeepXDE (apéndice «Mediciones»)'
@@ -69,6 +70,9 @@ pdf: book
 	@$(BIN)/python web/browser.py
 	@$(SPHINX) --builder singlehtml
 	@$(BIN)/python web/pdf.py
+
+reproducible: .venv/ready
+	@$(BIN)/python tests/reproducible.py
 
 mutants: .venv/ready
 	@$(BIN)/python tests/mutants.py --count $(or $(N),60) --seed $(or $(SEED),0) $(C)

@@ -82,9 +82,8 @@ ENGLISH = re.compile(
 )
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_interface_in_spanish(page):
-    soup = BeautifulSoup((SITE / page).read_text("utf8"), "html.parser")
+def english(soup):
+    """Words of the interface, the titles and the labels of a page that are in English."""
     for code in soup(["script", "style", "pre", "code", "annotation"]):
         code.extract()
     found = []
@@ -99,7 +98,12 @@ def test_interface_in_spanish(page):
     if soup.article:
         soup.article.extract()
     found += [t for t in soup.stripped_strings if ENGLISH.search(t)]
-    found = [text for text in found if ENGLISH.search(text.replace("CC BY", ""))]
+    return [text for text in found if ENGLISH.search(text.replace("CC BY", ""))]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_interface_in_spanish(page):
+    found = english(BeautifulSoup((SITE / page).read_text("utf8"), "html.parser"))
     assert not found, f"{page}: texto en inglés: {found}"
 
 

@@ -153,6 +153,7 @@ def run_chapter(notebook, source, timeout):
             notebook,
             timeout=timeout,
             record_timing=False,  # its metadata would change the cache key
+            coalesce_streams=True,  # how many pieces a text arrives in depends on the clock
             resources={"metadata": {"path": cwd}},
             on_cell_start=on_cell_start,
             on_cell_executed=on_cell_executed,
@@ -169,7 +170,12 @@ def run_chapter(notebook, source, timeout):
             line = cell_line(notebook, running, source) + 1
             kernel_log.seek(0)
             said = kernel_log.read().decode("utf8", "replace")
-            raise ChapterError(f"{type(error).__name__}: {error}\n{said}", line) from error
+            advice = (
+                f"la celda no terminó en {timeout} s: acórtala, o sube execute/timeout en _config.yml"
+                if isinstance(error, CellTimeoutError)
+                else "el núcleo murió; si no dice por qué, al sistema le faltó memoria"
+            )
+            raise ChapterError(f"{type(error).__name__}: {advice}\n{said}", line) from error
     for index, cell in enumerate(notebook.cells):
         for output in cell.get("outputs", []):
             if output.get("name") == "stderr":  # a warning is a fault of the chapter

@@ -6,11 +6,13 @@ import struct
 from functools import cache, lru_cache, partial
 from pathlib import Path
 from types import SimpleNamespace
+from xml.etree import ElementTree
 
 from docutils import nodes
 from docutils.parsers.rst import directives
 from docutils.statemachine import StringList
 from myst_nb.sphinx_ import HideCodeCellNode
+from PIL import Image
 from sphinx.domains.std import StandardDomain
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
@@ -82,6 +84,18 @@ def check_images(app, doctree, docname):
             logger.warning(
                 "imagen sin texto alternativo (alt): %s", image["uri"], location=location
             )
+        if image["uri"].startswith("figs/") and not readable(Path(app.srcdir) / image["uri"]):
+            location = f"{app.env.doc2path(docname)}:{image_line(app, docname, image)}"
+            logger.warning("la imagen no se puede leer: %s", image["uri"], location=location)
+
+
+def readable(path):
+    """Is the file an image that a browser can show?"""
+    try:
+        ElementTree.parse(path) if path.suffix == ".svg" else Image.open(path).verify()
+    except (OSError, SyntaxError):
+        return False
+    return True
 
 
 def image_line(app, docname, image):
