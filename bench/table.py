@@ -76,14 +76,21 @@ def verdict(rows):
     total = len(NAMES) * len(CODES) * len(SEEDS)
     say = [f"Hay {len(rows)} mediciones de {total}" +
            ("." if len(rows) == total else "; las que faltan las completa `make bench`.")]
-    wins = [advantage(r) for r in theirs if advantage(r) > 1]
+    wins = sorted((r for r in theirs if advantage(r) > 1), key=advantage)
     lost = [r for r in theirs if advantage(r) <= 1]
     if wins:
+        least, most = advantage(wins[0]), advantage(wins[-1])
         say.append(f"Este libro llega antes al error final de DeepXDE en {len(wins)} de {len(theirs)} comparaciones: "
-                   f"entre {times(min(wins))} y {times(max(wins))} veces antes, "
-                   f"con una mediana de {times(median(wins))}.")
+                   f"entre {times(least)} veces ({NAMES[wins[0]['problem']]}) y {times(most)} veces "
+                   f"({NAMES[wins[-1]['problem']]}) antes, con una mediana de {times(median(map(advantage, wins)))}.")
     say.append("Pierde en: " + "; ".join(f"{NAMES[r['problem']]}, `{r['precision']}`, semilla {r['seed']}"
                                          for r in lost) + "." if lost else "No pierde en ninguna por ese criterio.")
+    error = {p: {r["problem"]: [] for r in theirs} for p in LBFGS}
+    for r in theirs:
+        error[r["precision"]][r["problem"]].append(r["error"])
+    worse = [NAMES[n] for n, e in error["float64"].items() if e and median(e) > median(error["float32"][n] or [1])]
+    if worse:
+        say.append(f"En `float64`, con su entrenamiento más corto, DeepXDE queda peor que en `float32` en: {', '.join(worse)}.")
     if single:
         say.append(f"En `float32`, L-BFGS hizo entre {min(single)} y {thousands(max(single))} iteraciones "
                    "antes de detenerse.")
@@ -98,9 +105,9 @@ def render(rows):
     return "\n".join([
         "<!-- Lo escribe `make bench` a partir de bench/results.json: no se edita. -->\n",
         verdict(rows),
-        table("tab-med-resultados", "Error final y segundos de CPU de cada semilla",
+        table("tab-med-resultados", "Error y segundos, por semilla",
               ["problema", "código", "error", "segundos", "igualar (s)", "veces"], measurements(rows)),
-        table("tab-med-demos", "De qué demo sale cada configuración de DeepXDE",
+        table("tab-med-demos", "Origen de cada configuración",
               ["problema", "demo", "su problema", "puntos", "red", "Adam, float32", "Adam, float64"], origins()),
         f"El límite de L-BFGS, que DeepXDE revisa al final de cada tanda de mil, es de {thousands(LBFGS['float32'])} "
         f"iteraciones en `float32`, el suyo, y de {thousands(LBFGS['float64'])} en `float64`.\n"])
