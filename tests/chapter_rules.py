@@ -85,6 +85,9 @@ def code_problems(cells):
             for name in names:
                 if name.split(".")[0] not in IMPORTS:
                     yield line + node.lineno, f"import fuera de la lista: {name}"
+            panels = isinstance(node, ast.Call) and ast.unparse(node.func) == "plt.subplots" and node.args
+            if panels and "layout" not in {keyword.arg for keyword in node.keywords}:
+                yield line + node.lineno, 'paneles sin layout="constrained": en Colab se pisarían'
             if isinstance(node, ast.Assert) and isinstance(node.test, ast.Constant | ast.Tuple):
                 yield line + node.lineno, "aserto que no puede fallar"
         figure = cell.metadata.get("mystnb", {})

@@ -48,6 +48,7 @@ FAULTS = {
     "unseeded": ("x_min = x[", "np.random.rand()\nx_min = x[", "azar sin generador"),
     "empty assert": ("x_min = x[", "assert 1\nx_min = x[", "aserto que no puede fallar"),
     "no alt": ("    alt: Parábola", "    old: Parábola", "figura sin image.alt"),
+    "panels": ("plt.subplots()", "plt.subplots(1, 2)", 'sin layout="constrained"'),
     "title": ("ax.plot(x, U)", "ax.plot(x, U)\nax.set_title('U')", "título dentro de los ejes"),
     "no hint": ('assert "falta el peso" in check_2', 'assert "" in str', "dos respuestas equivocadas"),
     "exercise order": ("### Ejercicio 3", "### Ejercicio 7", "le toca el número 3"),

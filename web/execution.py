@@ -99,7 +99,7 @@ def kernel_environment(folder):
     profile = Path(folder) / "profile_default"
     profile.mkdir(parents=True, exist_ok=True)
     (profile / "ipython_kernel_config.py").write_text(
-        'c.InlineBackend.figure_formats = {"svg"}\n'
+        'c.InlineBackend.figure_formats = {"svg", "png"}\n'  # png: for who does not trust an svg
         "c.HistoryManager.enabled = False\n"
         "c.IPKernelApp.log_level = 40\n",
         "utf8",
