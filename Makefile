@@ -10,7 +10,7 @@ OFFLINE := _build/aprendizaje-profundo-basado-en-la-fisica
 
 BENCH := _build/bench-venv
 
-.PHONY: help book test serve chapter profile offline pdf mutants robust bench reproducible clean lock
+.PHONY: help book test serve chapter profile offline pdf mutants robust reproducible bench bench-speed clean lock
 
 help:
 	@echo 'make book                 prepara el entorno, construye el libro y dice qué página abrir'
@@ -18,6 +18,7 @@ help:
 	@echo 'make serve                sirve el libro en http://localhost:8000 y lo renueva al guardar'
 	@echo 'make chapter C=book/X.md  ejecuta un capítulo solo, en una carpeta vacía'
 	@echo 'make profile              muestra las celdas que más costaron, sin ejecutarlas de nuevo'
+	@echo 'make bench-speed          mide cuánto cuesta construir el libro, en menos de 25 minutos'
 	@echo 'make offline              deja en un zip el sitio y los cuadernos, para leer sin conexión'
 	@echo 'make pdf                  deja el libro entero en _build/libro.pdf'
 	@echo 'make reproducible         construye el libro dos veces, sin nada ejecutado, y compara'
@@ -58,6 +59,9 @@ chapter: .venv/ready
 
 profile: .venv/ready
 	@$(BIN)/python web/execution.py
+
+bench-speed: .venv/ready
+	@$(BIN)/python bench/speed.py
 
 offline: book
 	@$(BIN)/python -c "import shutil; print(shutil.make_archive('$(OFFLINE)', 'zip', '_build', 'html'))"

@@ -8,8 +8,10 @@ import json
 import platform
 import re
 import sys
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from datetime import date
 from importlib.metadata import version
+from multiprocessing import get_context
 from pathlib import Path
 
 import torch
@@ -59,7 +61,8 @@ def rounded(x):
 
 
 def measure(name, code, precision, seed, **limits):
-    """One row; limits are passed on to DeepXDE."""
+    """One row, on one thread; limits are passed on to DeepXDE."""
+    torch.set_num_threads(1)
     if code == "libro":
         row, used = solve_by_book(name, seed), ("torch",)
     else:
@@ -70,24 +73,29 @@ def measure(name, code, precision, seed, **limits):
             "machine": processor(), "date": date.today().isoformat()}
 
 
+def add(rows, row):
+    """Add a row, and the time that this book's code takes to each error of DeepXDE."""
+    rows.append(row)
+    traces = {(r["problem"], r["seed"]): r["trace"] for r in rows if r["code"] == "libro"}
+    for r in rows:
+        if r["code"] == "DeepXDE" and (trace := traces.get((r["problem"], r["seed"]))):
+            r["book_seconds"] = time_to(trace, r["error"])
+
+
 def main(quick, repeat):
     """Measure what is missing, the first seed of everything first, and write the table."""
-    torch.set_num_threads(1)
     names, seeds = (NAMES, SEEDS) if not quick else (("poisson_1d", "wave"), SEEDS[:1])
     path = QUICK if quick else RESULTS
     rows = [] if quick or repeat else read(path)
     done = {tuple(r[k] for k in KEY) for r in rows}
-    for name, code, precision, seed in [(n, *c, s) for s in seeds for n in names for c in CODES]:
-        if (name, code, precision, seed) in done:
-            continue
-        row = measure(name, code, precision, seed)
-        if code == "DeepXDE":
-            book = next(r for r in rows if (r["problem"], r["code"], r["seed"]) == (name, "libro", seed))
-            row["book_seconds"] = time_to(book["trace"], row["error"])
-        rows.append(row)
-        write(path, rows)
-        print(f"{NAMES[name]:12} {code:8} {precision} semilla {seed}: "
-              f"error {row['error']:.1e}, {row['cpu_seconds']:.0f} s de CPU", flush=True)
+    missing = [key for seed in seeds for n in names for c in CODES if (key := (n, *c, seed)) not in done]
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        for future in as_completed([pool.submit(measure, *key) for key in missing]):
+            row = future.result()
+            add(rows, row)
+            write(path, rows)
+            print(f"{NAMES[row['problem']]:12} {row['code']:8} {row['precision']} semilla {row['seed']}: "
+                  f"error {row['error']:.1e}, {row['cpu_seconds']:.0f} s de CPU", flush=True)
     if quick:
         print(table.render(rows))
     else:

@@ -153,10 +153,16 @@ def growth(folder):
     return result
 
 
-def exponent(rows, key):
-    """Slope of log(measured) against log(chapters), between the two largest books."""
-    small, large = rows[-2:]
-    return math.log(large[key] / small[key]) / math.log(large["chapters"] / small["chapters"])
+def exponents(sizes, key):
+    """Exponents of the growth: p of b·n^p between the two largest books, and p of a + b·n^p.
+
+    The sizes are in geometric progression, so that (f3 - f2) / (f2 - f1) is their ratio to the p.
+    The fixed part a is only told from the rest if that grows: None if it does not, or hardly.
+    """
+    (n1, f1), (n2, f2), (n3, f3) = ((row["chapters"], row[key]) for row in sizes)
+    ratio = math.log(n3 / n2)
+    grows = f2 > 1.1 * f1 and f3 > f2
+    return math.log(f3 / f2) / ratio, math.log((f3 - f2) / (f2 - f1)) / ratio if grows else None
 
 
 def machine():
@@ -170,18 +176,18 @@ def machine():
 
 
 def limits(data):
-    """Each measurement of the book: name, seconds, and the most that they should be."""
-    book, cores = data["book"], data["book"]["machine"]["cores"]
-    share = sum(book["chapters"].values()) / cores
+    """Each measurement of the book: its name, itself, and the most seconds that it should take."""
+    book = data["book"]
+    share = sum(book["chapters"].values()) / book["machine"]["cores"]
     rows = [
-        ("todo, sin nada ejecutado", book["cold"]["seconds"], 1.15 * share + 30, "1.15 $C$ + 30"),
-        ("sin cambios", book["none"]["seconds"], 5, "5"),
-        ("un cambio de prosa", book["prose"]["seconds"], 6, "6"),
-        ("un cambio de código", book["code"]["seconds"], book["code"]["own"] + 6, "lo suyo + 6"),
+        ("cold", "todo, sin nada ejecutado", 1.15 * share + 30, "1.15 $C$ + 30"),
+        ("none", "sin cambios", 5, "5"),
+        ("prose", "un cambio de prosa", 6, "6"),
+        ("code", "un cambio de código", book["code"]["own"] + 6, "el capítulo + 6"),
+        ("tests", "los cuadernos, en las pruebas", 1.2 * share + 20, "1.2 $C$ + 20"),
     ]
-    if "tests" in data:
-        rows.append(("los cuadernos, en las pruebas", data["tests"]["seconds"], 1.2 * share + 20, "1.2 $C$ + 20"))
-    return share, rows
+    runs = {key: run for key, run in (book | data).items() if "seconds" in run}
+    return share, [(name, runs[key], limit, goal) for key, name, limit, goal in rows if key in runs]
 
 
 def table(header, rows):
@@ -191,7 +197,8 @@ def table(header, rows):
 
 def where(m):
     return (f"Medido el {m['date']} con {m['cores']} núcleos ({m['cpu']}, {m['memory']} GB, Python {m['python']}); "
-            f"al empezar, otros procesos ocupaban {m['load']} núcleos.\n")
+            f"la carga, al empezar, era {m['load']}: "
+            "por encima de 0.5 hay otros programas que alargan los tiempos, y los segundos de CPU menos.\n")
 
 
 def report(data):
@@ -199,44 +206,49 @@ def report(data):
     parts = ["<!-- Lo escribe `make bench-speed` a partir de bench/speed.json: no se edita. -->\n"]
     if "book" in data:
         share, rows = limits(data)
+        memory = max(run["memory"] for key, run in data["book"].items() if key in ("cold", "code"))
         parts += [
             where(data["book"]["machine"]),
             f"Los capítulos requieren {sum(data['book']['chapters'].values()):.0f} s de CPU: $C$ = {share:.0f} s por núcleo.\n"
-            f"Lo que más memoria requiere, construir todo, ocupa {data['book']['cold']['memory'] / 1024:.1f} GB entre todos los procesos.\n",
-            table(["", "segundos", "meta (s)", "medido/meta"],
-                  [[name, f"{s:.1f}", f"{goal} = {limit:.0f}" if "+" in goal else goal, f"{s / limit:.2f}"]
-                   for name, s, limit, goal in rows]),
+            f"Entre todos los procesos se ocupan a la vez hasta {memory / 1024:.1f} GB.\n",
+            table(["", "CPU (s)", "tiempo (s)", "meta (s)", "razón"],
+                  [[name, f"{run['cpu']:.1f}", f"{run['seconds']:.1f}",
+                    f"{goal} = {limit:.0f}" if "+" in goal else goal, f"{run['seconds'] / limit:.2f}"]
+                   for name, run, limit, goal in rows]),
         ]
     if "growth" in data:
-        growth = data["growth"]["sizes"]
+        sizes, rows = data["growth"]["sizes"], []
+        for key, (name, unit, digits) in GROWTH.items():
+            whole, growing = exponents(sizes, key)
+            growing = "—" if growing is None else f"{growing:.2f}"
+            rows.append([f"{name} ({unit})", *(f"{r[key]:.{digits}f}" for r in sizes), f"{whole:.2f}", growing])
         parts += [
-            "Libros de prueba, hechos de copias de la plantilla, muestran cómo crece el costo con el número de capítulos $n$; "
-            "el exponente $p$ es el de $n^p$ entre los dos más grandes.\n",
+            "Unos libros de prueba, de $n$ copias de la plantilla, muestran cómo crece el costo: "
+            "como $n^p$, y como $a+bn^q$ si se aparta lo que no depende de $n$ (una raya es que casi no crece).\n",
             where(data["growth"]["machine"]),
-            table(["$n$", *(r["chapters"] for r in growth), "$p$"],
-                  [[f"{name} ({unit})", *(f"{r[key]:.{d}f}" for r in growth), f"{exponent(growth, key):.2f}"]
-                   for key, (name, unit, d) in GROWTH.items()]),
+            table(["$n$", *(r["chapters"] for r in sizes), "$p$", "$q$"], rows),
         ]
     return "\n".join(parts)
 
 
 def draw(data, path):
     """The seconds of each chapter, which is what the book costs, and the growth of the rest."""
-    os.environ["SOURCE_DATE_EPOCH"] = "0"
+    os.environ |= {"SOURCE_DATE_EPOCH": "0", "MATPLOTLIBRC": str(ROOT / "web/matplotlibrc")}
     import matplotlib.pyplot as plt
 
-    plt.rcParams.update({"svg.hashsalt": "speed", **plt.rc_params_from_file(ROOT / "web/matplotlibrc", use_default_template=False)})
-    figure, axes = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained")
+    figure, axes = plt.subplots(2, 1, figsize=(6.4, 7.5), height_ratios=(3, 2), layout="constrained")
     chapters = data.get("book", {}).get("chapters", {})
-    axes[0].barh([name.removesuffix(".md")[:16] for name in chapters], chapters.values())
+    axes[0].barh([name.removesuffix(".md") for name in chapters], chapters.values())
     axes[0].invert_yaxis()
-    axes[0].tick_params(axis="y", labelsize=6)
     axes[0].set_xlabel("CPU (s)")
     for key, style in (("full", "o-"), ("prose", "s-"), ("none", "^-")):
         rows = data.get("growth", {}).get("sizes", [])
         axes[1].loglog([r["chapters"] for r in rows], [r[key] for r in rows], style, label=GROWTH[key][0])
     axes[1].set(xlabel="capítulos", ylabel="CPU (s)", xticks=SIZES, xticklabels=SIZES)
-    axes[1].legend(fontsize=7)
+    axes[1].yaxis.set_major_formatter("{x:g}")
+    axes[1].yaxis.set_minor_formatter("{x:g}")
+    axes[1].tick_params(axis="x", which="minor", labelbottom=False)
+    axes[1].legend()
     figure.savefig(path)
 
 

@@ -29,7 +29,7 @@ def times(x):
 
 def advantage(row):
     """How many times sooner this book's code has DeepXDE's own error; 0 if it never has."""
-    return row["cpu_seconds"] / max(row["book_seconds"], 0.01) if row["book_seconds"] is not None else 0
+    return row["cpu_seconds"] / row["book_seconds"] if row["book_seconds"] else 0
 
 
 def measurements(rows):
@@ -40,12 +40,12 @@ def measurements(rows):
                        key=lambda r: r["seed"])
 
         def cell(key, form):
-            return ", ".join(form(r[key]) for r in group) or "—"
+            return ", ".join(form(r[key]) for r in group if key in r) or "—"
 
-        theirs = code == "DeepXDE"
+        theirs, ready = code == "DeepXDE", [advantage(r) for r in group if "book_seconds" in r]
         lines.append([name if not theirs else "", f"DeepXDE\u00a0{precision}" if theirs else "este\u00a0libro",
                       cell("error", power), cell("cpu_seconds", brief),
-                      *([cell("book_seconds", brief), times(median(map(advantage, group))) if group else "—"]
+                      *([cell("book_seconds", brief), times(median(ready)) if ready else "—"]
                         if theirs else ["", ""])])
         if group and group[0]["coefficient_error"] is not None:
             lines.append(["", "… el coeficiente", cell("coefficient_error", power), "", "", ""])
@@ -71,18 +71,29 @@ def table(name, caption, head, lines):
 
 def verdict(rows):
     """What the comparison says, in sentences, and where and when it was made."""
-    theirs = [r for r in rows if r["code"] == "DeepXDE"]
+    theirs = [r for r in rows if "book_seconds" in r]
+    single = [r["lbfgs"] for r in theirs if r["precision"] == "float32" and r["lbfgs"]]
     total = len(NAMES) * len(CODES) * len(SEEDS)
     say = [f"Hay {len(rows)} mediciones de {total}" +
            ("." if len(rows) == total else "; las que faltan las completa `make bench`.")]
-    wins = [advantage(r) for r in theirs if advantage(r) > 1]
+    wins = sorted((r for r in theirs if advantage(r) > 1), key=advantage)
     lost = [r for r in theirs if advantage(r) <= 1]
     if wins:
+        least, most = advantage(wins[0]), advantage(wins[-1])
         say.append(f"Este libro llega antes al error final de DeepXDE en {len(wins)} de {len(theirs)} comparaciones: "
-                   f"entre {times(min(wins))} y {times(max(wins))} veces antes, "
-                   f"con una mediana de {times(median(wins))}.")
+                   f"entre {times(least)} veces ({NAMES[wins[0]['problem']]}) y {times(most)} veces "
+                   f"({NAMES[wins[-1]['problem']]}) antes, con una mediana de {times(median(map(advantage, wins)))}.")
     say.append("Pierde en: " + "; ".join(f"{NAMES[r['problem']]}, `{r['precision']}`, semilla {r['seed']}"
                                          for r in lost) + "." if lost else "No pierde en ninguna por ese criterio.")
+    error = {p: {r["problem"]: [] for r in theirs} for p in LBFGS}
+    for r in theirs:
+        error[r["precision"]][r["problem"]].append(r["error"])
+    worse = [NAMES[n] for n, e in error["float64"].items() if e and median(e) > median(error["float32"][n] or [1])]
+    if worse:
+        say.append(f"En `float64`, con su entrenamiento más corto, DeepXDE queda peor que en `float32` en: {', '.join(worse)}.")
+    if single:
+        say.append(f"En `float32`, L-BFGS hizo entre {min(single)} y {thousands(max(single))} iteraciones "
+                   "antes de detenerse.")
     say.append(f"Las semillas son {', '.join(map(str, SEEDS))}, en ese orden en la tabla.")
     say.append("Máquina y fecha: " + "; ".join(sorted({f"{r['machine']}, {r['date']}" for r in rows})) + ".")
     say.append("Versiones: " + ", ".join(sorted({f"{k} {v}" for r in rows for k, v in r["versions"].items()})) + ".")
@@ -94,9 +105,9 @@ def render(rows):
     return "\n".join([
         "<!-- Lo escribe `make bench` a partir de bench/results.json: no se edita. -->\n",
         verdict(rows),
-        table("tab-med-resultados", "Error final y segundos de CPU de cada semilla",
+        table("tab-med-resultados", "Error y segundos, por semilla",
               ["problema", "código", "error", "segundos", "igualar (s)", "veces"], measurements(rows)),
-        table("tab-med-demos", "De qué demo sale cada configuración de DeepXDE",
+        table("tab-med-demos", "Origen de cada configuración",
               ["problema", "demo", "su problema", "puntos", "red", "Adam, float32", "Adam, float64"], origins()),
-        f"L-BFGS se detiene a las {thousands(LBFGS['float32'])} iteraciones en `float32`, el límite de DeepXDE, y a las "
-        f"{thousands(LBFGS['float64'])} en `float64`, o antes, si no avanza más.\n"])
+        f"El límite de L-BFGS, que DeepXDE revisa al final de cada tanda de mil, es de {thousands(LBFGS['float32'])} "
+        f"iteraciones en `float32`, el suyo, y de {thousands(LBFGS['float64'])} en `float64`.\n"])

@@ -5,9 +5,10 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
+import time
 
 import execution
+import psutil
 from chapter_rules import ROOT
 from test_faults import BIN, CHAPTER, book, build, cell, insert  # noqa: F401: a fixture
 
@@ -54,7 +55,7 @@ def test_prose_never_executes(book):
 
 def test_code_always_executes(book):
     rebuild(book)
-    backup = shutil.copy2(book / CHAPTER, book / "antes.md")
+    backup = shutil.copy2(book / CHAPTER, book.parent / f"{book.name}-antes.md")
     edit(book, CODE, CODE.replace(":.2f", ":.3f"))
     executed, page = rebuild(book)
     assert executed == ["01-muestra"] and "mínimo en x = -7.400 m" in page
@@ -163,3 +164,19 @@ def test_over_budget_is_advice(book):
     code, log = build(book)
     assert code == 0, log
     assert re.search(rf"01-muestra.md:{line + 1}: el capítulo requiere .*presupuesto.*total = sum", log), log
+
+
+def test_an_interruption_leaves_no_kernel(book):
+    insert(book, cell("import time\ntime.sleep(250)"))
+    command = [BIN / "jupyter-book", "build", "."]
+    process = psutil.Popen(
+        command, cwd=book, stdout=subprocess.PIPE, encoding="utf8", env=os.environ | {"PYTHONUNBUFFERED": "1"}
+    )
+    while "ejecutando" not in process.stdout.readline():
+        pass
+    while not (kernels := process.children(recursive=True)):
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert not any(kernel.is_running() for kernel in kernels)

@@ -163,7 +163,7 @@ class State(SphinxDirective):
         ]
         sums = [0] * 5
         for docname in sorted(self.env.found_docs):
-            notebook = executed_chapter(self.env, docname)
+            notebook = executed_chapter(self.env.app, docname)
             if not notebook:
                 continue
             cost = cache.match_cache_notebook(notebook).data

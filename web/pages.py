@@ -114,7 +114,7 @@ def image_line(app, docname, image):
 
 
 def typeset(text):
-    """A number as a book prints it: -1.2e-05 as −1.2·10⁻⁵, and 2e-03 as 0.002."""
+    """A number as a book prints it: -1.2e-05 as −1.2·10⁻⁵, 2e-03 as 0.002, 21235 as 21 235."""
     superscript = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
     def number(match):
@@ -124,7 +124,8 @@ def typeset(text):
             return f"{float(match[0]):.{decimals}f}"
         return f"{digits}·10{str(exponent).translate(superscript)}"
 
-    return re.sub(r"(\d+(?:\.\d+)?)e([+-]\d+)", number, text).replace("-", "−")
+    text = re.sub(r"(\d+(?:\.\d+)?)e([+-]\d+)", number, text).replace("-", "−")
+    return re.sub(r"(?<![\d.])\d{5,}", lambda match: f"{int(match[0]):,}".replace(",", "\xa0"), text)
 
 
 def typeset_numbers(app, doctree):
