@@ -10,15 +10,20 @@ OFFLINE := _build/aprendizaje-profundo-basado-en-la-fisica
 
 BENCH := _build/bench-venv
 
-.PHONY: help book test serve chapter offline pdf bench clean lock
+.PHONY: help book test serve chapter profile offline pdf mutants robust reproducible bench bench-speed clean lock
 
 help:
 	@echo 'make book                 prepara el entorno, construye el libro y dice qué página abrir'
 	@echo 'make test                 lo mismo, y después corre todas las pruebas'
-	@echo 'make serve                construye y sirve el libro en http://localhost:8000'
+	@echo 'make serve                sirve el libro en http://localhost:8000 y lo renueva al guardar'
 	@echo 'make chapter C=book/X.md  ejecuta un capítulo solo, en una carpeta vacía'
+	@echo 'make profile              muestra las celdas que más costaron, sin ejecutarlas de nuevo'
+	@echo 'make bench-speed          mide cuánto cuesta construir el libro, en menos de 25 minutos'
 	@echo 'make offline              deja en un zip el sitio y los cuadernos, para leer sin conexión'
 	@echo 'make pdf                  deja el libro entero en _build/libro.pdf'
+	@echo 'make reproducible         construye el libro dos veces, sin nada ejecutado, y compara'
+	@echo 'make mutants              mide qué parte de los errores de código atrapan los capítulos (C=, N=, SEED=)'
+	@echo 'make robust               ejecuta los capítulos con otras semillas y otras máquinas (C=, N=, SEEDS="...")'
 	@echo 'make bench                mide lo que falte de la comparación con DeepXDE (apéndice «Mediciones»)'
 	@echo 'make bench QUICK=1        mide una parte en menos de cinco minutos, sin guardarla en el libro'
 	@echo 'make bench REPEAT=1       vuelve a medir todo, en una hora'
@@ -45,12 +50,18 @@ test: offline pdf
 		name=$$(basename $$notebook .ipynb); mkdir $$folder/$$name; cp $$notebook $$folder/$$name/; done; \
 	$(BIN)/pytest -c tests/pytest.ini --rootdir . tests $$folder; status=$$?; rm -r $$folder; exit $$status
 
-serve: book
-	$(BIN)/python -m http.server --directory _build/html 8000
+serve: .venv/ready
+	@$(BIN)/python web/serve.py
 
 chapter: .venv/ready
 	@test -f "$(C)" || { echo 'Falta el capítulo: make chapter C=book/02-grafo-computacional.md' >&2; exit 1; }
 	@$(BIN)/python web/execution.py $(C)
+
+profile: .venv/ready
+	@$(BIN)/python web/execution.py
+
+bench-speed: .venv/ready
+	@$(BIN)/python bench/speed.py
 
 offline: book
 	@$(BIN)/python -c "import shutil; print(shutil.make_archive('$(OFFLINE)', 'zip', '_build', 'html'))"
@@ -59,6 +70,15 @@ pdf: book
 	@$(BIN)/python web/browser.py
 	@$(SPHINX) --builder singlehtml
 	@$(BIN)/python web/pdf.py
+
+reproducible: .venv/ready
+	@$(BIN)/python tests/reproducible.py
+
+mutants: .venv/ready
+	@$(BIN)/python tests/mutants.py --count $(or $(N),60) --seed $(or $(SEED),0) $(C)
+
+robust: .venv/ready
+	@$(BIN)/python tests/robust.py --count $(or $(N),4) --seeds "$(SEEDS)" $(C)
 
 $(BENCH)/ready: bench/requirements.txt
 	$(PYTHON) -m venv --clear $(BENCH)

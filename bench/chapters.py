@@ -15,7 +15,8 @@ def statements(path):
     for cell in re.findall(r"^```\{code-cell\}[^\n]*\n(.*?)^```", path.read_text("utf8"), re.M | re.S):
         source = re.sub(r"\A(---\n.*?\n---\n|(:[^\n]*\n)+)", "", cell, flags=re.S)
         for node in ast.parse(source).body:
-            yield node, ast.get_source_segment(source, node)
+            first = min(n.lineno for n in (node, *getattr(node, "decorator_list", [])))
+            yield node, "\n".join(source.splitlines()[first - 1:node.end_lineno])
 
 
 def global_names(code):
@@ -34,19 +35,23 @@ def bound_names(node):
 
 
 def needed(path, names):
-    """The statements that names need, in the chapter's order: imports, dtype, first definitions."""
+    """The statements that names need, in the chapter's order: imports, dtype, first definitions.
+
+    What is not an identifier is the beginning of a statement.
+    """
     every, wanted, chosen = list(statements(path)), list(names), {}
     for k, (node, source) in enumerate(every):
         if isinstance(node, (ast.Import, ast.ImportFrom)) or source.startswith("torch.set_default"):
             chosen[k] = source
     while wanted:
         name = wanted.pop()
-        k = next((k for k, (node, _) in enumerate(every) if name in bound_names(node)), None)
+        k = next((k for k, (node, source) in enumerate(every) if name in bound_names(node)
+                  or not name.isidentifier() and source.startswith(name)), None)
         if k is not None and k not in chosen:
             chosen[k] = every[k][1]
             wanted += global_names(compile(chosen[k], str(path), "exec"))
         elif k is None and name in names:
-            raise SystemExit(f"{path}: no define {name}, que el banco de pruebas necesita")
+            raise SystemExit(f"{path}: no define {name}, que hace falta en bench/ o en tests/")
     return [chosen[k] for k in sorted(chosen)]
 
 

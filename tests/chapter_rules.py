@@ -27,7 +27,7 @@ FORBIDDEN = {
     r"\bopen\(|read_text\(|np\.load\w*\(|\.\./": "lee un archivo",
     r"\bloss\d\b": "pérdida sin nombre",
     r"plt\.style|rcParams": "estilo de figuras en el capítulo",
-    r"np\.random\.(?!default_rng|Generator)|\brandom\.random\(": "azar sin generador sembrado",
+    r"np\.random\.(?!default_rng|Generator)|default_rng\(\)|(?<![.\w])random\.[a-z]\w*\(": "azar sin generador sembrado",
     r"\.set_title\(|suptitle\(|plt\.title\(|set\([^)]*title=": "título dentro de los ejes",
 }
 
@@ -141,6 +141,10 @@ def chapter_problems(path, toc):
         found.append((1, "el encabezado lleva una versión, que cambia sola: quitarla"))
     if not re.search(r"^\(cap-[a-z-]+\)=$", source, re.M):
         found.append((1, "falta la etiqueta (cap-...)="))
+    unseeded = re.search(r"\btorch\.rand\w*\(", source)
+    if unseeded and "manual_seed(" not in source:
+        line = source[: unseeded.start()].count("\n") + 1
+        found.append((line, "azar de torch sin sembrar: falta torch.manual_seed"))
     if ":::{apertura}" not in source:
         found.append((1, "falta la apertura"))
     if "## Resumen" not in source:

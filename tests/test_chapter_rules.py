@@ -66,6 +66,8 @@ FORBIDDEN_LINES = [
     "loss2 = loss",
     "plt.rcParams['font.size'] = 8",
     "z = np.random.normal()",
+    "rng = np.random.default_rng()",
+    "u = random.uniform(0, 1)",
     "ax.set_title('U')",
 ]
 

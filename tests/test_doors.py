@@ -99,6 +99,23 @@ def test_plain_notebook(path):
         assert bool(folded) == cell.metadata.get("jupyter", {}).get("source_hidden", False)
     captions = len(re.findall(r"^\s+caption:", source, re.M))
     assert len(re.findall(r"^\*\*Figura [\d.]+\*\* ", text, re.M)) == captions
+    assert text.count("<details><summary>Descripción de la figura</summary>") == captions
+    works = {key for keys in re.findall(r"\{cite:\w+\}`(.*?)`", source) for key in keys.split(",")}
+    assert len(re.findall(r"^- .+\.$|^- .+https://doi\S+$", text.partition("## Referencias")[2], re.M)) == len(works)
+    rows = "".join(re.findall(r"^\|.*$", source, re.M))
+    assert set(re.findall(r"\d+\.\d+", rows)) <= set(re.findall(r"\d+\.\d+", text)), "cifras de una tabla"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_exercise_cells_stand_together(path):
+    """Folded solutions are announced, and what tests them comes before the next exercise."""
+    cells = nbformat.read(path, 4).cells
+    for before, cell in zip(cells, cells[1:]):
+        tags = cell.metadata.get("tags", [])
+        if "solution" in tags:
+            assert before.source.endswith("*Solución, plegada:*")
+        if "exercise-test" in tags:
+            assert before.cell_type == "code", f"{path.name}: {cell.source[:60]}"
 
 
 def test_every_chapter_has_a_notebook():

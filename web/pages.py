@@ -1,12 +1,19 @@
 """What the pages have beyond the theme: boxes, step sequences, definitions, checks on images."""
 
+import itertools
 import re
+import struct
+from functools import cache, lru_cache, partial
 from pathlib import Path
+from types import SimpleNamespace
+from xml.etree import ElementTree
 
 from docutils import nodes
 from docutils.parsers.rst import directives
 from docutils.statemachine import StringList
 from myst_nb.sphinx_ import HideCodeCellNode
+from PIL import Image
+from sphinx.domains.std import StandardDomain
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
@@ -77,6 +84,18 @@ def check_images(app, doctree, docname):
             logger.warning(
                 "imagen sin texto alternativo (alt): %s", image["uri"], location=location
             )
+        if image["uri"].startswith("figs/") and not readable(Path(app.srcdir) / image["uri"]):
+            location = f"{app.env.doc2path(docname)}:{image_line(app, docname, image)}"
+            logger.warning("la imagen no se puede leer: %s", image["uri"], location=location)
+
+
+def readable(path):
+    """Is the file an image that a browser can show?"""
+    try:
+        ElementTree.parse(path) if path.suffix == ".svg" else Image.open(path).verify()
+    except (OSError, SyntaxError):
+        return False
+    return True
 
 
 def image_line(app, docname, image):
@@ -95,7 +114,7 @@ def image_line(app, docname, image):
 
 
 def typeset(text):
-    """A number as a book prints it: -1.2e-05 as −1.2·10⁻⁵, and 2e-03 as 0.002."""
+    """A number as a book prints it: -1.2e-05 as −1.2·10⁻⁵, 2e-03 as 0.002, 21235 as 21 235."""
     superscript = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
     def number(match):
@@ -105,7 +124,8 @@ def typeset(text):
             return f"{float(match[0]):.{decimals}f}"
         return f"{digits}·10{str(exponent).translate(superscript)}"
 
-    return re.sub(r"(\d+(?:\.\d+)?)e([+-]\d+)", number, text).replace("-", "−")
+    text = re.sub(r"(\d+(?:\.\d+)?)e([+-]\d+)", number, text).replace("-", "−")
+    return re.sub(r"(?<![\d.])\d{5,}", lambda match: f"{int(match[0]):,}".replace(",", "\xa0"), text)
 
 
 def typeset_numbers(app, doctree):
@@ -134,24 +154,121 @@ def depart_folded_cell(self, node):
     self.body.append("</details>")
 
 
+def renew_definitions(app, env):
+    """Sphinx handler: a page that names a term is written again when its definition changes."""
+    if GLOSSARY not in env.found_docs:
+        return []
+    items = env.get_doctree(GLOSSARY).findall(nodes.definition_list_item)
+    new = {term.astext().lower(): i[-1].astext() for i in items for term in i.findall(nodes.term)}
+    old, env.definitions = getattr(env, "definitions", {}), new
+    changed = [term for term in old.keys() | new.keys() if old.get(term) != new.get(term)]
+    pages = {page: Path(env.doc2path(page)).read_text("utf8").lower() for page in env.found_docs}
+    return [page for page in pages if any(term in pages[page] for term in changed)]
+
+
+@cache
+def definitions(env):
+    """The definition of each term, by the anchor of the term in the glossary."""
+    if GLOSSARY not in env.found_docs:
+        return {}
+    return {
+        anchor: item[-1].astext().replace("\n", " ")
+        for item in env.get_doctree(GLOSSARY).findall(nodes.definition_list_item)
+        for term in item.findall(nodes.term)
+        for anchor in term["ids"]
+    }
+
+
 def define_terms(app, doctree, docname):
     """Sphinx handler: a link to a glossary term carries the term's definition."""
-    if GLOSSARY not in app.env.found_docs:
-        return
-    definitions = {}
-    for item in app.env.get_doctree(GLOSSARY).findall(nodes.definition_list_item):
-        text = item[-1].astext().replace("\n", " ")
-        definitions |= {i: text for term in item.findall(nodes.term) for i in term["ids"]}
     for link in doctree.findall(nodes.reference):
         page, _, target = link.get("refuri", "").partition("#")
-        if page.endswith(f"{Path(GLOSSARY).name}.html") and target in definitions:
-            link["reftitle"] = definitions[target]
+        if page.endswith(f"{Path(GLOSSARY).name}.html") and target in definitions(app.env):
+            link["reftitle"] = definitions(app.env)[target]
+
+
+@lru_cache(maxsize=2)  # the page's own tree and another's
+def tree(env, docname):
+    return env.get_doctree(docname)
+
+
+class FigureReferences(StandardDomain):
+    """Sphinx's references, without loading a page's tree again for each figure of it named."""
+
+    def _resolve_numref_xref(self, env, *arguments):
+        known = SimpleNamespace(
+            get_doctree=partial(tree, env), config=env.config,
+            toc_fignumbers=env.toc_fignumbers, toc_secnumbers=env.toc_secnumbers,
+        )
+        return super()._resolve_numref_xref(known, *arguments)
 
 
 def list_works(app, docname, template, context, doctree):
     """Sphinx handler: the works cited are items of a list (docutils gives them a withdrawn role)."""
     if "body" in context:
         context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
+
+
+def defer_scripts(app, docname, template, context, doctree):
+    """Sphinx handler: no script holds back the page, and none comes that no page uses."""
+    context["script_files"] = [
+        js
+        for js in context.get("script_files", [])
+        if js.filename and "design-tabs.js" not in js.filename  # those within the page only set options
+    ]
+    for js in context["script_files"]:
+        js.attributes.setdefault("defer", "defer")
+
+
+def finish_pages(app, exception):
+    """Sphinx handler: every image has its size, and the theme's style only what is used."""
+    if exception or app.builder.name != "html":
+        return
+    words = set()
+    for page in Path(app.outdir).rglob("*.html"):
+        text = page.read_text("utf8")
+        words |= set(re.findall(r"[\w-]+", re.sub(r"<annotation.*?</annotation>|<pre>.*?</pre>", "", text)))
+        images = itertools.count()
+        sized = re.sub(
+            r'<img (?![^>]*\bwidth=)[^>]*?src="([^":]+)"',
+            lambda match: f"{match[0]} {image_attributes(page.parent / match[1], next(images))}",
+            text,
+        )
+        if sized != text:
+            page.write_text(sized, "utf8")
+    static = Path(app.outdir) / "_static"
+    for script in static.glob("*.js"):
+        words |= set(re.findall(r"[\w-]+", script.read_text("utf8")))
+    theme = static / "scripts/pydata-sphinx-theme.js"
+    # at load it measures every box, and so lays out the whole page; book.js does it near the screen
+    measures = r',"complete"===document\.readyState\?(\w+)\(\):window\.addEventListener\("load",\1\)'
+    theme.write_text(re.sub(measures, "", theme.read_text("utf8")), "utf8")
+    words |= set(re.findall(r"[\w-]+", theme.read_text("utf8")))
+    for path in static.rglob("*.css"):
+        path.write_text(used_rules(path.read_text("utf8"), words), "utf8")
+
+
+def used_rules(css, words):
+    """A minified style sheet without the rules that ask for a class that is written nowhere."""
+
+    def rule(match):
+        selectors = re.sub(r":not\([^)]*\)", "", match[1].rpartition("*/")[2]).split(",")
+        classes = [re.findall(r"\.([A-Za-z_][\w-]*)", selector) for selector in selectors]
+        return match[0] if any(words.issuperset(names) for names in classes) else ""
+
+    return re.sub(r"([^{};]+)\{[^{}]*\}", rule, css)
+
+
+def image_attributes(path, position):
+    """HTML attributes of an image: its size in px, and ``lazy`` if it is not a page's first."""
+    if path.suffix == ".svg":
+        head = re.search(r"<svg[^>]*>", path.read_text("utf8"))[0]
+        unit = 4 / 3 if 'pt"' in head else 1
+        sides = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', head).groups()
+        width, height = (round(float(side) * unit) for side in sides)
+    else:
+        width, height = struct.unpack(">II", path.read_bytes()[16:24])  # PNG
+    return f'width="{width}" height="{height}"' + (' loading="lazy"' if position > 3 else "")
 
 
 def setup(app):
@@ -163,5 +280,9 @@ def setup(app):
     app.connect("doctree-resolved", describe_steps, priority=400)
     app.connect("doctree-resolved", check_images)
     app.connect("doctree-resolved", define_terms)
+    app.connect("env-updated", renew_definitions)
+    app.add_domain(FigureReferences, override=True)
     app.connect("html-page-context", list_works)
+    app.connect("html-page-context", defer_scripts, priority=900)
+    app.connect("build-finished", finish_pages)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

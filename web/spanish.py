@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import sphinx.search
@@ -81,6 +82,7 @@ class Search(SearchSpanish):
         """,
     ])
 
+    @cache  # the words of a chapter are those of the others
     def stem(self, word):
         return super().stem(fold(word))
 

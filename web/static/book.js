@@ -31,10 +31,15 @@ for (const steps of document.querySelectorAll(".pasos")) {
   show(1);
 }
 
-// Una fórmula más ancha que la pantalla se recorre también con el teclado.
-for (const formula of document.querySelectorAll(".katex-display")) {
-  if (formula.scrollWidth > formula.clientWidth) formula.tabIndex = 0;
-}
+// Lo que es más ancho que la pantalla se recorre también con el teclado. Se mide al acercarse:
+// medirlo todo al abrir obligaría a componer la página entera.
+const near = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) {
+    if (isIntersecting && target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+  }
+}, { rootMargin: "300px" });
+const wide = ".katex-display, pre, .cell_output > .output, .pst-scrollable-table-container";
+for (const box of document.querySelectorAll(wide)) near.observe(box);
 
 // Figuras: se amplían con un clic, con Enter o con la barra espaciadora, y se cierran igual o con Escape.
 const dialog = document.createElement("dialog");
