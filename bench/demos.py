@@ -81,7 +81,6 @@ class StopWhenStill(dde.callbacks.Callback):
 
 def solve_by_deepxde(name, seed, precision, adam=None, lbfgs=None):
     """Train with DeepXDE; its errors and CPU seconds. adam, lbfgs: iterations, if not the settings'."""
-    torch.set_default_dtype(torch.float64)
     p, s, double = problem(name, seed), SETTINGS[name], precision == "float64"
     dde.config.set_default_float(precision)
     dde.config.set_random_seed(seed)

@@ -27,6 +27,7 @@ def oscillator(seed):
 
 def problem(name, seed):
     """A problem: its equation, box, exact solution, test points, and how this book solves it."""
+    torch.set_default_dtype(torch.float64)
     if name == "oscillator":
         return oscillator(seed)
     c = load(EQUATIONS, name, "solve", "grid")
@@ -46,7 +47,6 @@ def relative_error(u, exact):
 
 def solve_by_book(name, seed):
     """Train with this book's code; its errors, CPU seconds and their record along the way."""
-    torch.set_default_dtype(torch.float64)
     problem(name, seed)  # loads the chapter, which takes no part in the time either
     log = SimpleNamespace(spent=0.0, start=time.process_time(), record=[])
     p = problem(name, seed)

@@ -110,6 +110,7 @@ def test_what_the_page_claims(rows):
     text = PAGE.read_text("utf8")
     assert {r["versions"]["DeepXDE"] for r in rows if r["code"] == "DeepXDE"} == set(re.findall(r"versión ([\d.]+\d)", text))
     assert "ocho del capítulo 16 y el oscilador" in text and set(NAMES) == set(SETTINGS) and len(NAMES) == 9
+    assert "256 × 100 puntos" in text and len(problems.problem("burgers", 0).test) == 256 * 100
     assert "cada cinco iteraciones" in text and problems.EVERY == 5
     assert "la quinta parte" in text and SHORTER == 5
     other = [name for problem, name in NAMES.items() if not SETTINGS[problem]["same"]]
