@@ -267,12 +267,13 @@ def test_a_published_site_is_found(published, chromium):  # noqa: F811
     """Sitemap, card, and a 404 page that works at any depth under the repository's address."""
     root = published[0] / "_build/html"
     chapter = published[1]
-    pages = [u.text for u in ET.parse(root / "sitemap.xml").iter("{*}loc")]
+    pages = [u.text for u in ET.parse(root / "sitemap.xml").findall(".//{*}loc")]
     assert chapter.find("link", rel="canonical")["href"] in pages
     assert all((root / u.removeprefix("https://ada.github.io/fisica/")).exists() for u in pages)
     tags = {m["property"]: m["content"] for m in chapter.find_all("meta", property=True)}
     card = (root / tags["og:image"].removeprefix("https://ada.github.io/fisica/")).read_bytes()
     assert tags["og:url"] in pages and tags["og:title"] and tags["og:description"]
+    assert tags["og:site_name"] == "Aprendizaje profundo basado en la física"
     assert [int.from_bytes(card[k : k + 4]) for k in (16, 20)] == [1200, 630]
 
     class Pages(http.server.BaseHTTPRequestHandler):

@@ -61,7 +61,7 @@ def describe_page(app, docname, template, context, doctree):
     title = app.env.titles[docname].astext()
     if docname == app.config.root_doc:
         title = app.config.project
-    text = description(doctree) or f"{title}, del libro «{app.config.project}»."
+    text = description(doctree).removeprefix(f"{title} ") or f"{title}, del libro «{app.config.project}»."
     tags = [("name", "description", text)]
     if site:
         card = f"_static/tarjetas/{Path(docname).name}.png"
