@@ -117,6 +117,7 @@ def test_interface_speaks_spanish(visit):
     tooltip = page.locator("button.copybtn").first.get_attribute("data-tooltip")
     assert tooltip == "Copiar"
     summary = page.locator("details.hide summary").first
+    summary.scroll_into_view_if_needed()
     assert summary.inner_text().strip("+ ") == "Mostrar el código"
     summary.focus()
     page.keyboard.press("Enter")
@@ -160,8 +161,8 @@ def test_code_copies_without_prompts_or_outputs(visit):
     cell = page.locator("div.cell_input pre").nth(3)
     button = page.locator("div.cell_input button.copybtn").nth(3)
     target = page.locator(button.get_attribute("data-clipboard-target"))
-    assert target.inner_text() == cell.inner_text()
-    assert ">>>" not in cell.inner_text() and "In [" not in cell.inner_text()
+    code = cell.text_content()
+    assert target.text_content() == code and ">>>" not in code and "In [" not in code
 
 
 def test_formulas_copy_as_tex(visit):
@@ -181,6 +182,7 @@ def test_formulas_copy_as_tex(visit):
 def test_a_sequence_is_stepped_with_buttons_slider_and_keyboard(visit):
     page = visit("book/03-retropropagacion.html")
     steps = page.locator(".pasos").first
+    steps.scroll_into_view_if_needed()
     frames = steps.locator("img")
     count = frames.count()
     assert count == 12
