@@ -212,6 +212,7 @@ def test_a_sequence_without_scripts_shows_one_frame(chromium):
     context = chromium.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto((SITE / "book/03-retropropagacion.html").as_uri())
+    page.locator(".pasos").first.scroll_into_view_if_needed()
     frames = page.locator(".pasos").first.locator("img")
     assert sum(frames.nth(k).is_visible() for k in range(frames.count())) == 1
     context.close()
