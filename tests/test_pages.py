@@ -192,7 +192,7 @@ def test_code_has_contrast(theme):
     (block,) = re.findall(scope + r" \{(.*?)\}", book, re.S)
     surface = to_rgb(re.search(r"--pst-color-surface: (#\w+)", block)[1])
     style = (SITE / "_static/pygments.css").read_text("utf8")
-    colours = re.findall(scope + r" \.highlight (\.\w+) \{[^}]*?\bcolor: (#\w+)", style)
+    colours = re.findall(scope + r" \.highlight (\.\w+) \{[^}]*?(?<![-\w])color: (#\w+)", style)
     assert len(colours) > 20
     for name, colour in colours:
         assert contrast(to_rgb(colour), surface) >= 4.5, f"{theme}: {name} {colour}"
