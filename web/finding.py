@@ -91,7 +91,7 @@ def draw_card(title, project, path):
     if title.replace("\n", " ") != project:
         figure.text(s=project, y=0.09, fontsize=24, **size)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, facecolor="#0b6477", bbox_inches=None)
+    figure.savefig(path, facecolor="#0b6477", bbox_inches=figure.bbox_inches)
 
 
 def write_sitemap(app, exception):

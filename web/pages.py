@@ -163,8 +163,9 @@ def defer_scripts(app, docname, template, context, doctree):
         for js in context.get("script_files", [])
         if js.filename and "design-tabs.js" not in js.filename  # those within the page only set options
     ]
-    for js in context["script_files"]:
-        js.attributes.setdefault("defer", "defer")
+    if docname != "search":  # whose own scripts need these at once
+        for js in context["script_files"]:
+            js.attributes.setdefault("defer", "defer")
 
 
 def finish_pages(app, exception):
