@@ -1,13 +1,39 @@
 """The pages in a browser, from the disk: nothing fetched, no error, nothing wider than the screen."""
 
+import gzip
+import http.server
+import threading
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browser import FLAGS, find
 from playwright.sync_api import sync_playwright
 from spanish import Search
+from test_doors import book, published  # noqa: F401
 from test_pages import PAGES, SITE
 
+READ = """async () => {
+  let shift = 0;
+  new PerformanceObserver((list) => list.getEntries().forEach((entry) => { shift += entry.value; }))
+    .observe({ type: "layout-shift", buffered: true });
+  for (let y = 0; y < document.documentElement.scrollHeight; y += innerHeight / 2) {
+    scrollTo(0, y);
+    await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+  }
+  return shift;
+}"""
 SCREENS = {"desktop": (1280, "light"), "phone": (390, "dark")}
+
+
+def compressed(url):
+    """Bytes of a file as a server sends it: compressed, but for the fonts, which already are."""
+    if url.startswith("data:"):
+        return 0
+    path = Path(unquote(urlsplit(url).path))
+    return len(path.read_bytes() if path.suffix == ".woff2" else gzip.compress(path.read_bytes(), 6))
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +73,11 @@ def visit(chromium):
 @pytest.mark.parametrize("name", PAGES)
 def test_page(visit, name, screen):
     page = visit(name, *SCREENS[screen])
-    page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+    shift = page.evaluate(READ)
     page.wait_for_load_state("networkidle")
+    assert shift <= 0.02, f"la página se corre {shift:.3f} mientras se lee"
+    weight = sum(map(compressed, {u for u in page.requests if "/_images/" not in u}))
+    assert weight <= 250_000, f"la página pesa {weight} bytes antes de las figuras"
     outside = [u for u in page.requests if not u.startswith((SITE.as_uri(), "data:"))]
     assert not outside, f"pedidos a otro sitio: {outside}"
     assert not page.errors
@@ -88,6 +117,7 @@ def test_interface_speaks_spanish(visit):
     tooltip = page.locator("button.copybtn").first.get_attribute("data-tooltip")
     assert tooltip == "Copiar"
     summary = page.locator("details.hide summary").first
+    summary.scroll_into_view_if_needed()
     assert summary.inner_text().strip("+ ") == "Mostrar el código"
     summary.focus()
     page.keyboard.press("Enter")
@@ -131,8 +161,8 @@ def test_code_copies_without_prompts_or_outputs(visit):
     cell = page.locator("div.cell_input pre").nth(3)
     button = page.locator("div.cell_input button.copybtn").nth(3)
     target = page.locator(button.get_attribute("data-clipboard-target"))
-    assert target.inner_text() == cell.inner_text()
-    assert ">>>" not in cell.inner_text() and "In [" not in cell.inner_text()
+    code = cell.text_content()
+    assert target.text_content() == code and ">>>" not in code and "In [" not in code
 
 
 def test_formulas_copy_as_tex(visit):
@@ -152,6 +182,7 @@ def test_formulas_copy_as_tex(visit):
 def test_a_sequence_is_stepped_with_buttons_slider_and_keyboard(visit):
     page = visit("book/03-retropropagacion.html")
     steps = page.locator(".pasos").first
+    steps.scroll_into_view_if_needed()
     frames = steps.locator("img")
     count = frames.count()
     assert count == 12
@@ -181,6 +212,91 @@ def test_a_sequence_without_scripts_shows_one_frame(chromium):
     context = chromium.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto((SITE / "book/03-retropropagacion.html").as_uri())
+    page.locator(".pasos").first.scroll_into_view_if_needed()
     frames = page.locator(".pasos").first.locator("img")
     assert sum(frames.nth(k).is_visible() for k in range(frames.count())) == 1
     context.close()
+
+
+def test_what_does_not_fit_is_reached_with_the_keyboard_when_it_is_near(visit):
+    """Boxes are measured near the screen: measuring all of them would lay out the whole page."""
+    page = visit("book/16-ecuaciones-de-la-fisica.html", 390)
+    wide = page.locator("pre")
+    assert not page.evaluate("[...document.querySelectorAll('pre')].slice(-9).some(e => e.hasAttribute('tabindex'))")
+    page.evaluate(READ)
+    reached = page.evaluate("""[...document.querySelectorAll("pre, .katex-display")].every(
+      (e) => e.scrollWidth <= e.clientWidth || e.tabIndex === 0)""")
+    assert reached and wide.count() > 50
+
+
+def test_search_theme_and_menu_by_keyboard(visit):
+    page = visit("book/03-retropropagacion.html", 390)
+    page.keyboard.press("Control+k")
+    page.wait_for_function("document.activeElement.name === 'q'")
+    page.keyboard.type("gradiente")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#search-results ul.search a")
+    assert "search.html?q=gradiente" in page.url
+    page = visit("book/03-retropropagacion.html", 390)
+    seen = set()
+    for _ in range(3):
+        page.locator(".theme-switch-button").first.focus()  # the theme lets go of it
+        page.keyboard.press("Enter")
+        seen.add(page.evaluate("document.documentElement.dataset.mode"))
+    assert seen == {"light", "dark", "auto"}
+    page.locator(".primary-toggle").focus()
+    page.keyboard.press("Enter")
+    menu = page.locator("dialog#pst-primary-sidebar-modal[open]")
+    assert menu.get_by_text("Optimizadores").is_visible()
+    page.keyboard.press("Escape")
+    menu.wait_for(state="detached")
+    assert not page.errors
+
+
+def test_reduced_motion_is_honoured(chromium):
+    moving = """[...document.querySelectorAll("*")].map((e) => getComputedStyle(e)).filter((s) =>
+      s.scrollBehavior === "smooth" || s.transitionDuration.match(/[1-9]/) || s.animationDuration.match(/[1-9]/)).length"""
+    counts = {}
+    for motion in ("no-preference", "reduce"):
+        context = chromium.new_context(reduced_motion=motion)
+        page = context.new_page()
+        page.goto((SITE / "book/estado.html").as_uri())
+        counts[motion] = page.evaluate(moving)
+        context.close()
+    assert counts["reduce"] == 0 < counts["no-preference"]
+
+
+def test_a_published_site_is_found(published, chromium):  # noqa: F811
+    """Sitemap, card, and a 404 page that works at any depth under the repository's address."""
+    root = published[0] / "_build/html"
+    chapter = published[1]
+    pages = [u.text for u in ET.parse(root / "sitemap.xml").findall(".//{*}loc")]
+    assert chapter.find("link", rel="canonical")["href"] in pages
+    assert all((root / u.removeprefix("https://ada.github.io/fisica/")).exists() for u in pages)
+    tags = {m["property"]: m["content"] for m in chapter.find_all("meta", property=True)}
+    card = (root / tags["og:image"].removeprefix("https://ada.github.io/fisica/")).read_bytes()
+    assert tags["og:url"] in pages and tags["og:title"] and tags["og:description"]
+    assert tags["og:site_name"] == "Aprendizaje profundo basado en la física"
+    assert [int.from_bytes(card[k : k + 4]) for k in (16, 20)] == [1200, 630]
+
+    class Pages(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            path = root / urlsplit(self.path).path.removeprefix("/fisica/")
+            self.send_response(200 if path.is_file() else 404)
+            self.end_headers()
+            self.wfile.write((path if path.is_file() else root / "404.html").read_bytes())
+
+        def log_message(self, *args):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pages) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        page = chromium.new_page()
+        answers = []
+        page.on("response", lambda r: answers.append((r.status, r.url)))
+        page.goto(f"http://127.0.0.1:{server.server_port}/fisica/no/existe/nada")
+        assert [status for status, _ in answers].count(404) == 1 < len(answers), answers
+        page.get_by_role("link", name="La portada").click()
+        page.wait_for_url("**/fisica/book/index.html")
+        page.close()
+        server.shutdown()

@@ -2,12 +2,16 @@
 
 import re
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import nbformat
 import pytest
 from bs4 import BeautifulSoup
 from chapter_rules import toc_entries
+from matplotlib import rc_params_from_file
+from matplotlib.colors import to_rgb
 from pages import typeset
 
 SITE = Path(__file__).parent.parent / "_build" / "html"
@@ -56,6 +60,8 @@ def test_images_have_descriptions(page):
         alt = image.get("alt")
         assert alt is not None, f"{page}: imagen sin alt: {image.get('src')}"
         assert not re.search(r"\.(svg|png|jpg)$", alt), f"{page}: alt es un archivo: {alt}"
+        sides = {side: int(image[side]) for side in ("width", "height")}
+        assert min(sides.values()) > 0, f"{page}: imagen sin medidas: {image}"
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -121,3 +127,102 @@ def test_numbers_are_typeset():
     assert [typeset(n) for n in numbers] == [
         "−1.2·10⁻⁵", "0.002", "21\xa0235", "−51\xa0032 pasos", "9.869604", "2285"
     ]
+
+
+def test_descriptions():
+    """Each page has its own, without formulas, of a length that a search engine shows whole."""
+    texts = {
+        page: parsed(page).find("meta", attrs={"name": "description"})["content"]
+        for page in PAGES
+        if page.startswith("book/")
+    }
+    assert len(set(texts.values())) == len(texts)
+    for page, text in texts.items():
+        assert 30 <= len(text) <= 160 and not re.search(r"[\\$]", text), f"{page}: {text}"
+
+
+def test_previous_and_next_say_which():
+    chapters = [page for page in PAGES if re.match(r"book/\d\d-", page)]
+    for before, page in zip(chapters, chapters[1:]):
+        link = parsed(page).find("a", class_="left-prev")
+        assert (Path("book") / link["href"]).as_posix() == before
+        title = parsed(before).article.h1.get_text().rstrip("#")
+        assert link.find(class_="prev-next-title").get_text().strip() == title
+        assert link.find(class_="prev-next-subtitle").get_text() == "anterior"
+
+
+def test_map_is_what_the_chapters_ask_for():
+    rows = {}
+    for item in parsed("book/index.html").select("ul.mapa > li"):
+        number = int(item.find(class_="numero").get_text())
+        assert item.a["href"].startswith(f"{number:02}-")
+        said = item.find(class_="antes")
+        rows[number] = {int(n) for n in re.findall(r"\d+", said.get_text() if said else "")}
+        assert len(item.find_all("path")) == len(rows[number])
+    sources = {int(p.name[:2]): p.read_text("utf8") for p in sorted((SITE.parents[1] / "book").glob("[0-9]*.md"))}
+    labels = {re.search(r"\((cap-.*)\)=", text)[1]: n for n, text in sources.items()}
+    for number, text in sources.items():
+        asked = re.search(r"Antes conviene[^:]*(?::(?!::).*)*", text)[0]
+        assert rows[number] == {labels[name] for name in re.findall(r"`(cap-[\w-]+)`", asked)}
+        assert all(other < number for other in rows[number]), f"el capítulo {number} pide uno posterior"
+    assert rows.keys() == sources.keys()
+
+
+def test_state_counts_what_was_executed():
+    table = parsed("book/estado.html").article.table
+    rows = [[cell.get_text(strip=True) for cell in row.find_all("td")] for row in table.tbody.find_all("tr")]
+    links = [Path(a["href"]).stem for a in table.find_all("a")]
+    notebooks = {path.stem: nbformat.read(path, 4) for path in (SITE / "notebooks").glob("*.ipynb")}
+    assert sorted(links) == sorted(notebooks)
+    for name, row in zip(links, rows):
+        cells = [cell for cell in notebooks[name].cells if cell.cell_type == "code"]
+        assert int(row[1]) == len(cells) > 0 and 0 < int(row[2]) < len(cells)
+        written = sum(len(re.findall(r"^\s*assert\b", cell.source, re.M)) for cell in cells)
+        assert int(row[3]) >= written > 0
+        assert len(table.select(".costo")) == 2 * len(rows)
+    for column in (1, 2, 3, 4):
+        assert sum(int(row[column]) for row in rows[:-1]) == int(rows[-1][column])
+    assert f"torch {version('torch')}" in parsed("book/estado.html").article.get_text()
+
+
+# Contrast, as WCAG 2.2 defines it: 4.5 for text, 3 for the lines of a figure.
+
+
+def contrast(one, other):
+    def luminance(colour):
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_code_has_contrast(theme):
+    scope = rf'html\[data-theme="{theme}"\]'
+    book = (SITE / "_static/book.css").read_text("utf8")
+    (block,) = re.findall(scope + r" \{(.*?)\}", book, re.S)
+    surface = to_rgb(re.search(r"--pst-color-surface: (#\w+)", block)[1])
+    style = (SITE / "_static/pygments.css").read_text("utf8")
+    colours = re.findall(scope + r" \.highlight (\.\w+) \{[^}]*?(?<![-\w])color: (#\w+)", style)
+    assert len(colours) > 20
+    for name, colour in colours:
+        assert contrast(to_rgb(colour), surface) >= 4.5, f"{theme}: {name} {colour}"
+
+
+def darkened(colour):
+    """A colour of a figure on a dark page, as ``filter: invert(.91) hue-rotate(180deg)`` leaves it."""
+    assert "filter: invert(.91) hue-rotate(180deg)" in (SITE / "_static/book.css").read_text("utf8")
+    inverted = [0.91 - 0.82 * c for c in to_rgb(colour)]
+    rotation = [[-0.574, 1.43, 0.144], [0.426, 0.43, 0.144], [0.426, 1.43, -0.856]]
+    return [min(1, max(0, sum(a * c for a, c in zip(row, inverted)))) for row in rotation]
+
+
+@pytest.mark.parametrize("seen", [to_rgb, darkened])
+def test_figures_have_contrast(seen):
+    style = rc_params_from_file(SITE.parents[1] / "web/matplotlibrc")
+    lines = [*style["axes.prop_cycle"].by_key()["color"], style["axes.edgecolor"], style["xtick.color"]]
+    text = [style["axes.labelcolor"], style["xtick.labelcolor"], style["ytick.labelcolor"]]
+    for least, colours in ((3, lines), (4.5, text)):
+        for colour in colours:
+            assert contrast(seen(f"#{colour.lstrip('#')}"), seen("white")) >= least, colour

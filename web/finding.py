@@ -26,19 +26,29 @@ PITCH, GUTTER = 64, 84  # of the map: height of a row, width of its arcs, in px
 
 
 def description(doctree):
-    """The first words of a page outside its boxes, cut at a sentence or at a word."""
+    """A page's first words, outside boxes and before any code; or else what its box promises."""
+    boxes = (nodes.admonition, nodes.table, nodes.list_item, nodes.definition, nodes.citation)
+
+    def plain(node):
+        while (node := node.parent) and not isinstance(node, boxes):
+            pass
+        return not node
+
     words = ""
-    for paragraph in doctree.findall(nodes.paragraph):
-        boxes = (nodes.admonition, nodes.table, nodes.list_item, nodes.definition)
-        parent = paragraph.parent
-        while parent and not isinstance(parent, boxes):
-            parent = parent.parent
-        if parent or any(paragraph.findall(nodes.math)) or "costo" in paragraph["classes"]:
-            continue
-        words = " ".join(f"{words} {paragraph.astext()}".split())
-        if len(words) > LENGTH / 2:
+    for node in doctree.findall(lambda n: isinstance(n, (nodes.paragraph, nodes.container))):
+        if node.get("nb_element") == "cell_code" or len(words) > LENGTH / 3:
             break
-    sentences = re.match(rf".{{{LENGTH // 2},{LENGTH - 1}}}[.?!](?= |$)", words)
+        if isinstance(node, nodes.paragraph) and plain(node) and not any(node.findall(nodes.math)):
+            words = " ".join(f"{words} {node.astext()}".split())
+    if not words:
+        words = "; ".join(
+            " ".join(item.astext().split()).rstrip(".")
+            for box in doctree.findall(nodes.admonition)
+            if "apertura" in box["classes"]
+            for item in box.findall(nodes.list_item)
+            if not any(item.findall(nodes.math))
+        )
+    sentences = re.match(rf".{{{LENGTH // 3},{LENGTH - 1}}}[.?!](?= |$)", words)
     return sentences[0] if sentences else textwrap.shorten(words, LENGTH, placeholder="…")
 
 
@@ -51,7 +61,7 @@ def describe_page(app, docname, template, context, doctree):
     title = app.env.titles[docname].astext()
     if docname == app.config.root_doc:
         title = app.config.project
-    text = description(doctree) or f"{title}, del libro «{app.config.project}»."
+    text = description(doctree).removeprefix(f"{title} ") or f"{title}, del libro «{app.config.project}»."
     tags = [("name", "description", text)]
     if site:
         card = f"_static/tarjetas/{Path(docname).name}.png"
@@ -81,7 +91,7 @@ def draw_card(title, project, path):
     if title.replace("\n", " ") != project:
         figure.text(s=project, y=0.09, fontsize=24, **size)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, facecolor="#0b6477", bbox_inches=None)
+    figure.savefig(path, facecolor="#0b6477", bbox_inches=figure.bbox_inches)
 
 
 def write_sitemap(app, exception):

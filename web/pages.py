@@ -216,8 +216,9 @@ def defer_scripts(app, docname, template, context, doctree):
         for js in context.get("script_files", [])
         if js.filename and "design-tabs.js" not in js.filename  # those within the page only set options
     ]
-    for js in context["script_files"]:
-        js.attributes.setdefault("defer", "defer")
+    if docname != "search":  # whose own scripts need these at once
+        for js in context["script_files"]:
+            js.attributes.setdefault("defer", "defer")
 
 
 def finish_pages(app, exception):
@@ -237,13 +238,14 @@ def finish_pages(app, exception):
         if sized != text:
             page.write_text(sized, "utf8")
     static = Path(app.outdir) / "_static"
-    for script in static.glob("*.js"):
-        words |= set(re.findall(r"[\w-]+", script.read_text("utf8")))
+    for unused in ("bootstrap.js", "fontawesome.js"):
+        (static / "scripts" / unused).unlink(missing_ok=True)
+    # at load the theme measures every box, and so lays out the whole page: book.js does it near the screen
     theme = static / "scripts/pydata-sphinx-theme.js"
-    # at load it measures every box, and so lays out the whole page; book.js does it near the screen
     measures = r',"complete"===document\.readyState\?(\w+)\(\):window\.addEventListener\("load",\1\)'
     theme.write_text(re.sub(measures, "", theme.read_text("utf8")), "utf8")
-    words |= set(re.findall(r"[\w-]+", theme.read_text("utf8")))
+    for script in static.rglob("*.js"):
+        words |= set(re.findall(r"[\w-]+", script.read_text("utf8")))
     for path in static.rglob("*.css"):
         path.write_text(used_rules(path.read_text("utf8"), words), "utf8")
 

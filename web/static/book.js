@@ -26,6 +26,8 @@ for (const steps of document.querySelectorAll(".pasos")) {
   back.addEventListener("click", () => show(+slider.value - 1));
   next.addEventListener("click", () => show(+slider.value + 1));
   slider.addEventListener("input", () => show(+slider.value));
+  const load = () => { for (const image of steps.querySelectorAll("img")) image.loading = "eager"; };
+  for (const event of ["pointerenter", "focusin"]) controls.addEventListener(event, load, { once: true });
   steps.append(controls);
   steps.classList.add("activo");
   show(1);
