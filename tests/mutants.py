@@ -37,7 +37,7 @@ from typing import NamedTuple
 
 import yaml
 from chapter_rules import ROOT, chapters, code_cells, tags
-from execution import kernel_environment
+from execution import code_hash, kernel_environment
 
 RESULTS = ROOT / "tests" / "mutants.json"
 EQUIVALENT = ROOT / "tests" / "equivalents.yml"
@@ -365,10 +365,6 @@ def play(cells, space, limits=None):
         result["seconds"].append(time.process_time() - start)
         result["outputs"].append(out.getvalue() if cell.compared else "")
     return result
-
-
-def code_hash(cells):
-    return hashlib.sha256("\0".join(c.source for c in cells).encode()).hexdigest()[:16]
 
 
 def read(path):

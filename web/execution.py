@@ -293,6 +293,11 @@ def check_budget(path, budget, notebook, source, cost):
         )
 
 
+def code_hash(cells):
+    """Hash of the code of a chapter's cells: what was measured on it holds while it is the same."""
+    return hashlib.sha256("\0".join(cell.source for cell in cells).encode()).hexdigest()[:16]
+
+
 def read_chapter(env, docname):
     """The notebook of a document, read once per build; None if it is a page without code."""
     path = env.doc2path(docname)

@@ -19,7 +19,7 @@ from docutils import nodes
 from matplotlib.figure import Figure
 from sphinx.util.docutils import SphinxDirective
 
-from execution import ChapterCache, executed_chapter
+from execution import ChapterCache, code_hash, executed_chapter
 
 LENGTH = 160  # characters of a description that a search engine shows
 PITCH, GUTTER = 64, 84  # of the map: height of a row, width of its arcs, in px
@@ -168,10 +168,13 @@ class State(SphinxDirective):
         self.env.note_reread()  # it has the date of this build
         cache = ChapterCache(self.env.mystnb_config.execution_cache_path)
         lines = [
-            "| capítulo | celdas | salidas comparadas | comprobaciones | CPU (s) | memoria (MB) |",
-            "|---|--:|--:|--:|--:|--:|",
+            "| capítulo | celdas | salidas comparadas | comprobaciones | CPU (s) | memoria (MB) "
+            "| errores atrapados |",
+            "|---|--:|--:|--:|--:|--:|--:|",
         ]
-        sums = [0] * 5
+        sums, path = [0] * 5, Path(self.env.srcdir) / "tests/mutants.json"
+        mutants = json.loads(path.read_text("utf8")) if path.exists() else {}
+        self.env.note_dependency(str(path))
         for docname in sorted(self.env.found_docs):
             notebook = executed_chapter(self.env.app, docname)
             if not notebook:
@@ -181,8 +184,10 @@ class State(SphinxDirective):
             row = [len(cells), sum(map(compared, cells)), sum(map(checks, cells))]
             row += [round(cost["cpu_seconds"]), round(cost["peak_mb"])]
             sums = [a + b for a, b in zip(sums[:4], row)] + [max(sums[4], row[4])]
-            lines.append(state_row(f"{{doc}}`/{docname}`", row))
-        lines.append(state_row("**todo el libro**", sums))
+            measured = mutants.get(Path(docname).name, {})
+            current = measured.get("code") == code_hash(cells)
+            lines.append(state_row(f"{{doc}}`/{docname}`", row, caught(measured) if current else "—"))
+        lines.append(state_row("**todo el libro**", sums, ""))
         packages = ("torch", "numpy", "matplotlib", "scikit-learn", "jupyter-book")
         versions = [f"{name} {version(name)}" for name in packages]
         now = datetime.now(timezone.utc).strftime("%d/%m/%Y, %H:%M UTC")
@@ -195,11 +200,17 @@ class State(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(lines))
 
 
-def state_row(name, numbers):
+def state_row(name, numbers, mutants):
     """A row of the state's table; what two machines measure differently is marked ``costo``."""
     *counts, seconds, memory = numbers
     cost = (f"[{number}]{{.costo}}" for number in (seconds, memory))
-    return f"| {' | '.join([name, *map(str, counts), *cost])} |"
+    return f"| {' | '.join([name, *map(str, counts), *cost, mutants])} |"
+
+
+def caught(measured):
+    """The part of a chapter's faults that it catches, as tests/mutants.py measured it."""
+    low, high = (f"{100 * bound:.0f}" for bound in measured["interval"])
+    return f"{measured['caught']} de {measured['n']} ({low} a {high} %)"
 
 
 def compared(cell):
