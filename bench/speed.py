@@ -211,7 +211,7 @@ def report(data):
             where(data["book"]["machine"]),
             f"Los capítulos requieren {sum(data['book']['chapters'].values()):.0f} s de CPU: $C$ = {share:.0f} s por núcleo.\n"
             f"Entre todos los procesos se ocupan a la vez hasta {memory / 1024:.1f} GB.\n",
-            table(["", "CPU (s)", "tiempo (s)", "meta (s)", "razón"],
+            table(["construcción", "CPU (s)", "tiempo (s)", "meta (s)", "razón"],
                   [[name, f"{run['cpu']:.1f}", f"{run['seconds']:.1f}",
                     f"{goal} = {limit:.0f}" if "+" in goal else goal, f"{run['seconds'] / limit:.2f}"]
                    for name, run, limit, goal in rows]),

@@ -216,9 +216,11 @@ def defer_scripts(app, docname, template, context, doctree):
         for js in context.get("script_files", [])
         if js.filename and "design-tabs.js" not in js.filename  # those within the page only set options
     ]
-    if docname != "search":  # whose own scripts need these at once
-        for js in context["script_files"]:
-            js.attributes.setdefault("defer", "defer")
+    for js in context["script_files"]:  # the same objects for every page
+        if docname == "search":  # its own scripts need these at once
+            js.attributes.pop("defer", None)
+        else:
+            js.attributes["defer"] = "defer"
 
 
 def finish_pages(app, exception):
