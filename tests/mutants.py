@@ -186,9 +186,11 @@ def literal(node):
 
 def hyper_nodes(tree):
     """The nodes of the literals that are hyper-parameters of data or training."""
-    found = []
+    found, shaped = [], set()  # arrays that are given another shape: matrices
     for node in ast.walk(tree):
         pairs = []
+        if isinstance(node, ast.Attribute) and node.attr in {"reshape", "view"}:
+            shaped.add(node.value)
         if isinstance(node, ast.Assign):
             target, value = node.targets[0], node.value
             both = isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple)
@@ -199,7 +201,7 @@ def hyper_nodes(tree):
         if isinstance(node, ast.Call):
             pairs = [(k.arg or "", k.value) for k in node.keywords]
             name = last_name(node.func)
-            flat = node.args and isinstance(node.args[0], ast.List) and not any(
+            flat = node.args and node not in shaped and isinstance(node.args[0], ast.List) and not any(
                 isinstance(n, ast.List | ast.Tuple) for n in node.args[0].elts)
             if name in DRAWS or name == "range" and all(map(literal, node.args)) or name in ARRAYS and flat:
                 found += filter(literal, node.args)

@@ -82,7 +82,8 @@ def test_hyper_parameters_are_a_class_of_their_own(source):
     assert of(source) and all(m.hyper for m in of(source))
     assert not any(m.hyper for m in of("for k in range(1, n):\n    y = 2 * k"))
     assert all(m.hyper for m in of("x = torch.tensor([0.5, 1.5])"))
-    assert not any(m.hyper for m in of("stencil = torch.tensor([[1.0, -2.0], [3.0, 4.0]])"))
+    for matrix in ("[[1.0, -2.0], [3.0, 4.0]])", "[1.0, -2.0, 3.0, 4.0]).view(2, 2)"):
+        assert not any(m.hyper for m in of(f"stencil = torch.tensor({matrix}"))
 
 
 def test_the_cell_of_the_reader_is_left_out():
