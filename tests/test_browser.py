@@ -225,8 +225,12 @@ def test_what_does_not_fit_is_reached_with_the_keyboard_when_it_is_near(visit):
     assert not page.evaluate("[...document.querySelectorAll('pre')].slice(-9).some(e => e.hasAttribute('tabindex'))")
     page.evaluate(READ)
     reached = page.evaluate("""[...document.querySelectorAll("pre, .katex-display")].every(
-      (e) => e.scrollWidth <= e.clientWidth || e.tabIndex === 0)""")
+      (e) => e.scrollWidth <= e.clientWidth || e.tabIndex === 0 || !e.checkVisibility())""")
     assert reached and wide.count() > 50
+    folded = page.locator("details.hide pre").first
+    assert folded.get_attribute("tabindex") is None
+    page.locator("details.hide summary").first.press("Enter")
+    page.wait_for_function("e => e.tabIndex === 0", arg=folded.element_handle())
 
 
 def test_search_theme_and_menu_by_keyboard(visit):

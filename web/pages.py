@@ -217,7 +217,7 @@ def defer_scripts(app, docname, template, context, doctree):
         if js.filename and "design-tabs.js" not in js.filename  # those within the page only set options
     ]
     for js in context["script_files"]:  # the same objects for every page
-        if docname == "search":  # its own scripts need these at once
+        if docname == "search" and not js.filename.endswith("book.js"):  # its scripts need them at once
             js.attributes.pop("defer", None)
         else:
             js.attributes["defer"] = "defer"
