@@ -226,7 +226,7 @@ def report(data):
             "Unos libros de prueba, de $n$ copias de la plantilla, muestran cómo crece el costo: "
             "como $n^p$, y como $a+bn^q$ si se aparta lo que no depende de $n$ (una raya es que casi no crece).\n",
             where(data["growth"]["machine"]),
-            table(["$n$", *(r["chapters"] for r in sizes), "$p$", "$q$"], rows),
+            table(["capítulos, $n$", *(r["chapters"] for r in sizes), "exponente $p$", "exponente $q$"], rows),
         ]
     return "\n".join(parts)
 
