@@ -1,7 +1,7 @@
 """What building the book costs: ``make bench-speed`` measures it, in copies of the book.
 
 Each measurement replaces its own in speed.json; speed.md and speed.svg, which the book includes,
-come from it alone. ``python bench/speed.py growth`` repeats one of them: book, tests or growth.
+come from it alone. ``python bench/speed.py growth`` repeats one of them, by its name in PARTS.
 """
 
 import contextlib
@@ -26,6 +26,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 DATA = HERE / "speed.json"
 BUILD = [Path(sys.executable).parent / "jupyter-book", "build", ".", "-W", "-n", "--keep-going"]
+PARTS = "book", "changes", "tests", "growth"
 SIZES = 5, 20, 80
 CHAPTER = "book/08-residuales.md"  # where a sentence is added
 SHORT = "book/02-grafo-computacional.md"  # where a cell is added
@@ -89,14 +90,28 @@ def costs(folder):
     return {Path(uri).name: json.loads(data) for uri, data in rows}
 
 
+def built(folder):
+    """Build a copy of the book; what this one has executed is not executed again."""
+    copy(folder)
+    if (ROOT / "_build/.jupyter_cache").exists():
+        shutil.copytree(ROOT / "_build/.jupyter_cache", folder / "_build/.jupyter_cache")
+    measure(BUILD, folder)
+
+
 def book(folder):
-    """The whole book: cold, with no change, with a change of prose and with one of code."""
+    """The whole book, with nothing executed before."""
     copy(folder)
     result = {"cold": measure(BUILD, folder)}
     result["chapters"] = {
         name: round(cost["cpu_seconds"], 1) for name, cost in sorted(costs(folder).items())
     }
-    result["none"] = thrice(BUILD, folder)
+    return result
+
+
+def changes(folder):
+    """The book once more: with no change, with a change of prose and with one of code."""
+    built(folder)
+    result = {"none": thrice(BUILD, folder)}
     result["prose"] = thrice(
         BUILD, folder, lambda i: append(folder / CHAPTER, f"\nUna oración más, la {i}.\n")
     )
@@ -108,10 +123,7 @@ def book(folder):
 
 def tests(folder):
     """The notebooks of the site, executed and compared again as ``make test`` does."""
-    copy(folder)
-    if (ROOT / "_build/.jupyter_cache").exists():
-        shutil.copytree(ROOT / "_build/.jupyter_cache", folder / "_build/.jupyter_cache")
-    measure(BUILD, folder)
+    built(folder)
     for notebook in sorted((folder / "_build/html/notebooks").glob("*.ipynb")):
         (folder / "nbval" / notebook.stem).mkdir(parents=True)
         shutil.copy(notebook, folder / "nbval" / notebook.stem)
@@ -177,16 +189,16 @@ def machine():
 
 def limits(data):
     """Each measurement of the book: its name, itself, and the most seconds that it should take."""
-    book = data["book"]
+    book, changes = data["book"], data.get("changes", {})
     share = sum(book["chapters"].values()) / book["machine"]["cores"]
     rows = [
         ("cold", "todo, sin nada ejecutado", 1.15 * share + 30, "1.15 $C$ + 30"),
         ("none", "sin cambios", 5, "5"),
         ("prose", "un cambio de prosa", 6, "6"),
-        ("code", "un cambio de código", book["code"]["own"] + 6, "el capítulo + 6"),
+        ("code", "un cambio de código", changes.get("code", {}).get("own", 0) + 6, "el capítulo + 6"),
         ("tests", "los cuadernos, en las pruebas", 1.2 * share + 20, "1.2 $C$ + 20"),
     ]
-    runs = {key: run for key, run in (book | data).items() if "seconds" in run}
+    runs = {key: run for key, run in (book | changes | data).items() if "seconds" in run}
     return share, [(name, runs[key], limit, goal) for key, name, limit, goal in rows if key in runs]
 
 
@@ -206,11 +218,10 @@ def report(data):
     parts = ["<!-- Lo escribe `make bench-speed` a partir de bench/speed.json: no se edita. -->\n"]
     if "book" in data:
         share, rows = limits(data)
-        memory = max(run["memory"] for key, run in data["book"].items() if key in ("cold", "code"))
         parts += [
             where(data["book"]["machine"]),
             f"Los capítulos requieren {sum(data['book']['chapters'].values()):.0f} s de CPU: $C$ = {share:.0f} s por núcleo.\n"
-            f"Entre todos los procesos se ocupan a la vez hasta {memory / 1024:.1f} GB.\n",
+            f"Entre todos los procesos se ocupan a la vez hasta {data['book']['cold']['memory'] / 1024:.1f} GB.\n",
             table(["construcción", "CPU (s)", "tiempo (s)", "meta (s)", "razón"],
                   [[name, f"{run['cpu']:.1f}", f"{run['seconds']:.1f}",
                     f"{goal} = {limit:.0f}" if "+" in goal else goal, f"{run['seconds'] / limit:.2f}"]
@@ -259,7 +270,7 @@ def write(data):
 
 
 def main(*names):
-    for name in names or ("book", "tests", "growth"):
+    for name in names or PARTS:
         data = json.loads(DATA.read_text("utf8")) if DATA.exists() else {}
         here = machine()
         with tempfile.TemporaryDirectory() as folder:

@@ -200,10 +200,8 @@ def contrast(one, other):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_code_has_contrast(theme):
     scope = rf'html\[data-theme="{theme}"\]'
-    book = (SITE / "_static/book.css").read_text("utf8")
-    (block,) = re.findall(scope + r" \{(.*?)\}", book, re.S)
-    surface = to_rgb(re.search(r"--pst-color-surface: (#\w+)", block)[1])
-    style = (SITE / "_static/pygments.css").read_text("utf8")
+    style = (SITE / "_static/style.css").read_text("utf8")
+    surface = to_rgb(re.findall(scope + r" \{[^}]*--pst-color-surface: (#\w+)", style)[-1])
     colours = re.findall(scope + r" \.highlight (\.\w+) \{[^}]*?(?<![-\w])color: (#\w+)", style)
     assert len(colours) > 20
     for name, colour in colours:
@@ -212,7 +210,7 @@ def test_code_has_contrast(theme):
 
 def darkened(colour):
     """A colour of a figure on a dark page, as ``filter: invert(.91) hue-rotate(180deg)`` leaves it."""
-    assert "filter: invert(.91) hue-rotate(180deg)" in (SITE / "_static/book.css").read_text("utf8")
+    assert "filter: invert(.91) hue-rotate(180deg)" in (SITE / "_static/style.css").read_text("utf8")
     inverted = [0.91 - 0.82 * c for c in to_rgb(colour)]
     rotation = [[-0.574, 1.43, 0.144], [0.426, 0.43, 0.144], [0.426, 1.43, -0.856]]
     return [min(1, max(0, sum(a * c for a, c in zip(row, inverted)))) for row in rotation]

@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 from xml.sax.saxutils import escape
 
 from docutils import nodes
-from matplotlib.figure import Figure
 from sphinx.util.docutils import SphinxDirective
 
-from execution import ChapterCache, code_hash, executed_chapter
+from execution import ChapterCache, chapter_cost, code_hash, executed_chapter
 
+STATE = "book/estado"
 LENGTH = 160  # characters of a description that a search engine shows
 PITCH, GUTTER = 64, 84  # of the map: height of a row, width of its arcs, in px
 
@@ -84,6 +84,8 @@ def describe_page(app, docname, template, context, doctree):
 
 def draw_card(title, project, path):
     """The picture that a social network shows with a link to a page: 1200 by 630 pixels."""
+    from matplotlib.figure import Figure  # here: a build without cards starts sooner
+
     figure = Figure(figsize=(12, 6.3), dpi=100, facecolor="#0b6477", layout="none")
     title = textwrap.fill(title, 26)
     size = {"color": "white", "family": "DejaVu Serif", "x": 0.07}
@@ -165,7 +167,6 @@ class State(SphinxDirective):
     """``{estado}``: what the last execution of each chapter cost and checked, and with what."""
 
     def run(self):
-        self.env.note_reread()  # it has the date of this build
         cache = ChapterCache(self.env.mystnb_config.execution_cache_path)
         lines = [
             "| capítulo | celdas | salidas comparadas | comprobaciones | CPU (s) | memoria (MB) "
@@ -195,9 +196,17 @@ class State(SphinxDirective):
             "",
             f"Construido con Python {platform.python_version()}, {joined(versions)}, en una "
             f"máquina {platform.machine()} con {platform.system()}; "
-            f"[{now}]{{.costo}}.",
+            f"los datos son del [{now}]{{.costo}}.",
         ]
         return self.parse_text_to_nodes("\n".join(lines))
+
+
+def renew_state(app, env, docnames):
+    """Sphinx handler: the page of the state is read again if a chapter was executed, or is gone."""
+    before = getattr(env, "costs", {})
+    env.costs = {d: chapter_cost(env, d) if d in docnames else before.get(d) for d in env.found_docs}
+    if env.costs != before and STATE in env.found_docs and STATE not in docnames:
+        docnames.append(STATE)
 
 
 def state_row(name, numbers, mutants):
@@ -231,6 +240,7 @@ def checks(cell):
 def setup(app):
     app.add_directive("mapa", ChapterMap)
     app.add_directive("estado", State)
+    app.connect("env-before-read-docs", renew_state, priority=600)  # once they are executed
     app.connect("html-page-context", describe_page)
     app.connect("build-finished", write_sitemap)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

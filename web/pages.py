@@ -224,7 +224,7 @@ def defer_scripts(app, docname, template, context, doctree):
 
 
 def finish_pages(app, exception):
-    """Sphinx handler: every image has its size, and the theme's style only what is used."""
+    """Sphinx handler: every image has its size, and one style sheet has what all pages use."""
     if exception or app.builder.name != "html":
         return
     words = set()
@@ -248,8 +248,15 @@ def finish_pages(app, exception):
     theme.write_text(re.sub(measures, "", theme.read_text("utf8")), "utf8")
     for script in static.rglob("*.js"):
         words |= set(re.findall(r"[\w-]+", script.read_text("utf8")))
-    for path in static.rglob("*.css"):
-        path.write_text(used_rules(path.read_text("utf8"), words), "utf8")
+    sheets = ["basic.css", "styles/pydata-sphinx-theme.css", *(
+        str(sheet.filename).split("_static/")[1]
+        for sheet in sorted(app.builder._css_files, key=lambda sheet: sheet.priority)
+    )]
+    style = "".join(
+        re.sub(r"url\([\"']?(?![\"']|data:|#)", rf"\g<0>{Path(name).parent}/", (static / name).read_text("utf8"))
+        for name in sheets
+    )
+    (static / "style.css").write_text(used_rules(style, words), "utf8")
 
 
 def used_rules(css, words):
@@ -288,5 +295,5 @@ def setup(app):
     app.add_domain(FigureReferences, override=True)
     app.connect("html-page-context", list_works)
     app.connect("html-page-context", defer_scripts, priority=900)
-    app.connect("build-finished", finish_pages)
+    app.connect("build-finished", finish_pages, priority=600)  # after the theme writes pygments.css
     return {"parallel_read_safe": True, "parallel_write_safe": True}
