@@ -78,7 +78,7 @@ def append(path, text):
 def copy(folder):
     for name in ("_config.yml", "_toc.yml", "references.bib"):
         shutil.copy(ROOT / name, folder)
-    for name in ("book", "figs", "web", "bench"):
+    for name in ("book", "figs", "web", "bench", "tests"):
         shutil.copytree(ROOT / name, folder / name)
 
 

@@ -18,7 +18,7 @@ from xml.sax.saxutils import escape
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
-from execution import ChapterCache, chapter_cost, code_hash, executed_chapter
+from execution import chapter_cost, code_hash, executed_chapter
 
 STATE = "book/estado"
 LENGTH = 160  # characters of a description that a search engine shows
@@ -167,7 +167,6 @@ class State(SphinxDirective):
     """``{estado}``: what the last execution of each chapter cost and checked, and with what."""
 
     def run(self):
-        cache = ChapterCache(self.env.mystnb_config.execution_cache_path)
         lines = [
             "| capítulo | celdas | salidas comparadas | comprobaciones | CPU (s) | memoria (MB) "
             "| errores atrapados |",
@@ -176,17 +175,10 @@ class State(SphinxDirective):
         sums, path = [0] * 5, Path(self.env.srcdir) / "tests/mutants.json"
         mutants = json.loads(path.read_text("utf8")) if path.exists() else {}
         self.env.note_dependency(str(path))
-        for docname in sorted(self.env.found_docs):
-            notebook = executed_chapter(self.env.app, docname)
-            if not notebook:
-                continue
-            cost = cache.match_cache_notebook(notebook).data
-            cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-            row = [len(cells), sum(map(compared, cells)), sum(map(checks, cells))]
-            row += [round(cost["cpu_seconds"]), round(cost["peak_mb"])]
+        for docname, (code, *row) in sorted(self.env.executions.items()):
             sums = [a + b for a, b in zip(sums[:4], row)] + [max(sums[4], row[4])]
             measured = mutants.get(Path(docname).name, {})
-            current = measured.get("code") == code_hash(cells)
+            current = measured.get("code") == code
             lines.append(state_row(f"{{doc}}`/{docname}`", row, caught(measured) if current else "—"))
         lines.append(state_row("**todo el libro**", sums, ""))
         packages = ("torch", "numpy", "matplotlib", "scikit-learn", "jupyter-book")
@@ -201,11 +193,22 @@ class State(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(lines))
 
 
+def execution(app, docname):
+    """The hash of a chapter's code, and the numbers of its last execution; None without code."""
+    notebook = executed_chapter(app, docname)
+    if notebook is None:
+        return None
+    cells, cost = [c for c in notebook.cells if c.cell_type == "code"], chapter_cost(app.env, docname)
+    return (code_hash(cells), len(cells), sum(map(compared, cells)), sum(map(checks, cells)),
+            round(cost["cpu_seconds"]), round(cost["peak_mb"]))
+
+
 def renew_state(app, env, docnames):
     """Sphinx handler: the page of the state is read again if a chapter was executed, or is gone."""
-    before = getattr(env, "costs", {})
-    env.costs = {d: chapter_cost(env, d) if d in docnames else before.get(d) for d in env.found_docs}
-    if env.costs != before and STATE in env.found_docs and STATE not in docnames:
+    before = getattr(env, "executions", {})
+    kept = {d: before[d] for d in before if d in env.found_docs and d not in docnames}
+    env.executions = kept | {d: found for d in docnames if (found := execution(app, d))}
+    if env.executions != before and STATE in env.found_docs and STATE not in docnames:
         docnames.append(STATE)
 
 

@@ -19,11 +19,8 @@ from jsonschema import Draft7Validator
 from jupyter_book.config import PATH_JSON_SCHEMA
 from sphinx.util import logging
 
-REQUEST = re.compile(
-    r"""<(?!a\b|link rel="canonical")[^>]*\b(?:src|srcset|href|poster|data|action)\s*=\s*["']?"""
-    r"""((?:https?:)?//[^\s"'>]+)""",
-    re.I,
-)
+ADDRESS = re.compile(r"""=\s*["']?((?:https?:)?//[^\s"'>]+)""", re.I)  # of another site
+LOADED = re.compile(r"""<(?!a\b|link rel="canonical")[^>]*\b(?:src|srcset|href|poster|data|action)\s*$""", re.I)
 logger = logging.getLogger(__name__)
 
 
@@ -62,6 +59,12 @@ def check_config(app, config):
         raise SystemExit("\n".join([*found, "Hay que corregir esas claves de la configuración."]))
 
 
+def requests(page):
+    """The addresses of other sites that a page loads; a link to them is not loaded."""
+    found = ((match, page[page.rfind("<", 0, match.start()) : match.start()]) for match in ADDRESS.finditer(page))
+    return sorted({match[1] for match, tag in found if LOADED.match(tag)})
+
+
 def warn_of_requests(app, exception):
     """Sphinx handler: no page asks another site for anything."""
     if exception or app.builder.format != "html":
@@ -69,7 +72,7 @@ def warn_of_requests(app, exception):
     for page in sorted(Path(app.outdir).rglob("*.html")):
         docname = str(page.relative_to(app.outdir).with_suffix(""))
         source = app.env.doc2path(docname) if docname in app.env.found_docs else page
-        for address in sorted(set(REQUEST.findall(page.read_text("utf8")))):
+        for address in requests(page.read_text("utf8")):
             logger.warning(
                 "pide %s a otro sitio: guardar una copia en figs/ o quitarlo", address,
                 location=f"{source}:{line_of(source, address)}",

@@ -230,7 +230,7 @@ def finish_pages(app, exception):
     words = set()
     for page in Path(app.outdir).rglob("*.html"):
         text = page.read_text("utf8")
-        words |= set(re.findall(r"[\w-]+", re.sub(r"<annotation.*?</annotation>|<pre>.*?</pre>", "", text)))
+        words |= {word for names in set(re.findall(r'class="([^"]*)"', text)) for word in names.split()}
         images = itertools.count()
         sized = re.sub(
             r'<img (?![^>]*\bwidth=)[^>]*?src="([^":]+)"',
@@ -279,7 +279,7 @@ def image_attributes(path, position):
         width, height = (round(float(side) * unit) for side in sides)
     else:
         width, height = struct.unpack(">II", path.read_bytes()[16:24])  # PNG
-    return f'width="{width}" height="{height}"' + (' loading="lazy"' if position > 3 else "")
+    return f'width="{width}" height="{height}"' + (' loading="lazy"' if position > 1 else "")
 
 
 def setup(app):
