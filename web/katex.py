@@ -88,7 +88,9 @@ def stop_on_bad_formula(app, env):
 
 
 def visit_math(self, node):
-    self.body.append(node["katex"])
+    after = node.next_node(descend=False, siblings=True)
+    joined = isinstance(after, nodes.Text) and after[0] in ",.;:?!)…»"
+    self.body.append(node["katex"] + "\u2060" * joined)  # no line begins with a comma
     raise nodes.SkipNode
 
 

@@ -129,10 +129,14 @@ def typeset(text):
 
 
 def typeset_numbers(app, doctree):
-    """Sphinx handler: the numbers that a chapter computes, typeset."""
+    """Sphinx handler: the numbers that a chapter computes, typeset; a % and a ± stay with theirs."""
     for node in doctree.findall(nodes.inline):
         if "pasted-text" in node["classes"]:
-            node.children = [nodes.Text(typeset(node.astext()))]
+            node[:] = [nodes.Text(typeset(node.astext()))]
+    for node in list(doctree.findall(nodes.Text)):
+        joined = re.sub(r"(^|(?<=\d)) (?=[%±])", "\xa0", node)
+        if joined != node and isinstance(node.parent, nodes.paragraph | nodes.caption | nodes.inline):
+            node.parent.replace(node, nodes.Text(joined))
 
 
 def name_solutions(app, doctree):

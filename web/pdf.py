@@ -34,6 +34,18 @@ FACES = [
 PREPARE = """parts => {
   for (const fold of document.querySelectorAll("details")) fold.open = true;
   for (const image of document.images) image.loading = "eager";
+  for (const steps of document.querySelectorAll(".pasos")) {  // de una secuencia, cuatro cuadros
+    const frames = [...steps.children].filter(frame => frame.querySelector("img"));
+    for (let k = 0; k < 4; k++) {
+      const shown = Math.round(k * (frames.length - 1) / 3);
+      frames[shown].dataset.paso = `Paso ${shown + 1} de ${frames.length}`;
+    }
+  }
+  for (const link of document.querySelectorAll("a.internal .std-ref")) {  // un título va entre comillas
+    const target = document.getElementById(decodeURIComponent(link.parentNode.hash.slice(1)));
+    const title = target?.closest("section, span")?.parentNode.querySelector("h2, h3, h4, h5");
+    if (title?.textContent.includes(link.textContent)) link.textContent = `«${link.textContent}»`;
+  }
   const books = document.querySelectorAll(".citation [id], .citation[id]");  // id1, id2: hay otros
   for (const entry of books) entry.id = "bib-" + entry.id;
   for (const link of document.querySelectorAll("a.internal[href]")) {

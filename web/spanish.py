@@ -9,7 +9,7 @@ import sphinx.search
 from pybtex.plugin import register_plugin as register_pybtex
 from pybtex.style.formatting.unsrt import Style as UnsrtStyle
 from pybtex.style.formatting.unsrt import date, pages
-from pybtex.style.names.plain import NameStyle
+from pybtex.style.names.lastfirst import NameStyle
 from pybtex.style.template import field as bib_field
 from pybtex.style.template import join, names, optional, sentence, tag, words
 from sphinx.locale import get_translator
@@ -88,16 +88,20 @@ class Search(SearchSpanish):
 
 
 class BibliographyStyle(UnsrtStyle):
-    """The plain numbered style, in Spanish."""
+    """The plain style, in Spanish: by surname, which is how the chapters cite."""
 
     default_name_style = NameStyle
+    default_sorting_style = "author_year_title"
 
     def format_names(self, role, as_sentence=True):
-        formatted = names(role, sep=", ", sep2=" y ", last_sep=" y ")
+        formatted = names(role, sep="; ", sep2=" y ", last_sep=" y ")
         return sentence[formatted] if as_sentence else formatted
 
     def format_edition(self, e):
         return optional[join[bib_field("edition"), ".ª edición"]]
+
+    def get_incollection_template(self, e):
+        return self.get_inproceedings_template(e)
 
     def get_inproceedings_template(self, e):
         where = words["En", tag("em")[bib_field("booktitle")]]
