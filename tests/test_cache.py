@@ -122,6 +122,21 @@ def test_the_figure_style_and_the_programs_count(book):
     edit(book, "Al terminar este capítulo podrás", "Después sabrás", "web/pages.py")
     executed, page = rebuild(book)
     assert executed == [] and "Después sabrás" in page
+    edit(book, "max-width: 54rem", "max-width: 53rem", "web/static/book.css")
+    assert rebuild(book)[0] == []
+    assert "max-width: 53rem" in (book / "_build/html/_static/style.css").read_text("utf8")
+
+
+def test_the_state_is_that_of_the_last_execution(book):
+    def cells():
+        page = (book / "_build/html/book/estado.html").read_text("utf8")
+        return int(re.search(r"<table.*?01-muestra.*?<td[^>]*>\D*(\d+)", page, re.S)[1])
+
+    add_chapter(book, "estado", "# Estado\n\n```{estado}\n```\n")
+    rebuild(book)
+    before = cells()
+    insert(book, "```{code-cell} ipython3\nx_min\n```")
+    assert rebuild(book)[0] == ["01-muestra"] and cells() == before + 1
 
 
 def test_a_build_killed_while_writing_leaves_no_stale_page(book):

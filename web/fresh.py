@@ -19,9 +19,13 @@ def digest(*paths):
 
 
 def changed_texts(app, env, added, changed, removed):
-    """Sphinx handler: the pages whose text is not the one last read, whatever its date."""
+    """Sphinx handler: the pages whose text is not the one last read, whatever its date.
+
+    The style and the scripts count as the home page's: Sphinx copies them if it writes some page.
+    """
     before = getattr(env, "texts", {})
     env.texts = {docname: digest(Path(env.doc2path(docname))) for docname in env.found_docs}
+    env.texts[app.config.root_doc] += digest(*(p for p in sorted(WEB.glob("static/**/*")) if p.is_file()))
     return [docname for docname, text in env.texts.items() if before.get(docname) != text]
 
 
