@@ -132,6 +132,8 @@ def test_the_state_is_that_of_the_last_execution(book):
         page = (book / "_build/html/book/estado.html").read_text("utf8")
         return int(re.search(r"<table.*?01-muestra.*?<td[^>]*>\D*(\d+)", page, re.S)[1])
 
+    (book / "tests").mkdir()
+    (book / "tests/mutants.json").write_text("{}")  # if it is missing the page is always read again
     add_chapter(book, "estado", "# Estado\n\n```{estado}\n```\n")
     rebuild(book)
     before = cells()
