@@ -123,9 +123,9 @@ def test_chapters_are_numbered_as_their_files():
 
 
 def test_numbers_are_typeset():
-    numbers = ["-1.2e-05", "2e-03", "21235", "-51032 pasos", "9.869604", "2285"]
+    numbers = ["-1.2e-05", "1e-10", "2e-03", "21235", "-51032 pasos", "9.869604", "2285"]
     assert [typeset(n) for n in numbers] == [
-        "−1.2·10⁻⁵", "0.002", "21\xa0235", "−51\xa0032 pasos", "9.869604", "2285"
+        "−1.2·10⁻⁵", "10⁻¹⁰", "0.002", "21\xa0235", "−51\xa0032 pasos", "9.869604", "2285"
     ]
 
 

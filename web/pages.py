@@ -114,7 +114,7 @@ def image_line(app, docname, image):
 
 
 def typeset(text):
-    """A number as a book prints it: -1.2e-05 as −1.2·10⁻⁵, 2e-03 as 0.002, 21235 as 21 235."""
+    """A number as a book prints it: -1.2e-05 as −1.2·10⁻⁵, 1e-05 as 10⁻⁵, 2e-03 as 0.002, 21235 as 21 235."""
     superscript = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
     def number(match):
@@ -122,7 +122,8 @@ def typeset(text):
         if -5 < exponent < 4:
             decimals = max(0, len(digits.partition(".")[2]) - exponent)
             return f"{float(match[0]):.{decimals}f}"
-        return f"{digits}·10{str(exponent).translate(superscript)}"
+        power = f"10{str(exponent).translate(superscript)}"
+        return power if digits == "1" else f"{digits}·{power}"
 
     text = re.sub(r"(\d+(?:\.\d+)?)e([+-]\d+)", number, text).replace("-", "−")
     return re.sub(r"(?<![\d.])\d{5,}", lambda match: f"{int(match[0]):,}".replace(",", "\xa0"), text)
