@@ -1,6 +1,7 @@
 """The environment in which the notebooks are re-run: the one that built them."""
 
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -16,3 +17,4 @@ ipython_folder = tempfile.TemporaryDirectory()
 def pytest_configure(config):
     """nbval starts its kernels with this process's environment: make it the build's."""
     os.environ.update(kernel_environment(ipython_folder.name))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # «make test &» ignores what tests send
