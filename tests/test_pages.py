@@ -1,6 +1,7 @@
 """The built pages: language, links and anchors, images, citations and formulas."""
 
 import re
+import unicodedata
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -127,6 +128,22 @@ def test_numbers_are_typeset():
     assert [typeset(n) for n in numbers] == [
         "−1.2·10⁻⁵", "10⁻¹⁰", "0.002", "21\xa0235", "−51\xa0032 pasos", "9.869604", "2285"
     ]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_lines_break_where_they_may(page):
+    """Not between a formula and the comma after it, nor between a number and its % or its ±."""
+    for formula in parsed(page).select(".katex"):
+        after = formula.next_sibling
+        assert not isinstance(after, str) or after[:1] not in set(",.;:?!)…»"), f"{formula.parent.get_text()[-80:]}"
+    for text in parsed(page).select("p, figcaption"):
+        assert not re.search(r"\d [%±]", text.get_text()), text.get_text()
+
+
+def test_works_are_in_the_order_in_which_they_are_cited():
+    works = [work.p.get_text() for work in parsed("book/bibliografia.html").select(".citation")]
+    surnames = [unicodedata.normalize("NFKD", text.split(",")[0]).lower() for text in works]
+    assert len(works) > 100 and surnames == sorted(surnames)
 
 
 def test_descriptions():

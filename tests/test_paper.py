@@ -107,6 +107,15 @@ def test_pdf_has_every_figure(texts):
                 assert label in text, label
 
 
+def test_pdf_shows_the_sequences_and_quotes_the_titles(texts):
+    text = " ".join("".join(texts).split())
+    for name in toc_entries():
+        source = (ROOT / f"{name}.md").read_text("utf8")
+        for count in re.findall(r"^:::\{pasos\} \S+ (\d+)$", source, re.M):
+            assert f"Paso 1 de {count}" in text and f"Paso {count} de {count}" in text, name
+    assert "Antes conviene haber leído «" in text
+
+
 def test_pdf_pages_are_numbered_headed_and_none_is_blank(pdf, texts):
     """Each sheet has, under the name of its chapter and its number, something to read."""
     for number, text in enumerate(texts[1:], 2):

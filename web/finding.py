@@ -193,7 +193,7 @@ class State(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(lines))
 
 
-def execution(app, docname):
+def last_execution(app, docname):
     """The hash of a chapter's code, and the numbers of its last execution; None without code."""
     notebook = executed_chapter(app, docname)
     if notebook is None:
@@ -207,7 +207,7 @@ def renew_state(app, env, docnames):
     """Sphinx handler: the page of the state is read again if a chapter was executed, or is gone."""
     before = getattr(env, "executions", {})
     kept = {d: before[d] for d in before if d in env.found_docs and d not in docnames}
-    env.executions = kept | {d: found for d in docnames if (found := execution(app, d))}
+    env.executions = kept | {d: found for d in docnames if (found := last_execution(app, d))}
     if env.executions != before and STATE in env.found_docs and STATE not in docnames:
         docnames.append(STATE)
 
