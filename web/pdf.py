@@ -43,8 +43,8 @@ PREPARE = """parts => {
   }
   for (const link of document.querySelectorAll("a.internal .std-ref")) {  // un título va entre comillas
     const target = document.getElementById(decodeURIComponent(link.parentNode.hash.slice(1)));
-    const title = target?.closest("section, span")?.parentNode.querySelector("h2, h3, h4, h5");
-    if (title?.textContent.includes(link.textContent)) link.textContent = `«${link.textContent}»`;
+    const title = target?.closest("section")?.querySelector("h2, h3, h4, h5").textContent;
+    if (title?.replace(/^[\d.]+|#$/g, "").trim() === link.textContent) link.textContent = `«${link.textContent}»`;
   }
   const books = document.querySelectorAll(".citation [id], .citation[id]");  // id1, id2: hay otros
   for (const entry of books) entry.id = "bib-" + entry.id;
