@@ -183,7 +183,7 @@ class State(SphinxDirective):
         lines.append(state_row("**todo el libro**", sums, ""))
         packages = ("torch", "numpy", "matplotlib", "scikit-learn", "jupyter-book")
         versions = [f"{name} {version(name)}" for name in packages]
-        now = datetime.now(timezone.utc).strftime("%d/%m/%Y, %H:%M UTC")
+        now = datetime.now(timezone.utc).strftime("%Y-%m-%d, %H:%M UTC")
         lines += [
             "",
             f"Construido con Python {platform.python_version()}, {joined(versions)}, en una "
