@@ -111,7 +111,8 @@ def main():
         page.add_style_tag(content=faces)
         if lost := page.evaluate(PREPARE, parts):
             sys.exit(f"{page_file}: enlaces a ninguna parte: {', '.join(sorted(set(lost)))}")
-        page.evaluate(NUMBER, pages_of(page.pdf(**LAYOUT)))
+        draft = page.pdf(**LAYOUT | {"tagged": False, "outline": False})  # las mismas hojas, antes
+        page.evaluate(NUMBER, pages_of(draft))
         pdf = page.pdf(**LAYOUT)
         chromium.close()
     target = ROOT / "_build/libro.pdf"
