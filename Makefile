@@ -36,8 +36,9 @@ help:
 	@$(PYTHON) -c 'import ensurepip, venv' || \
 		{ echo 'Falta el módulo venv de Python. En Debian: apt install python3-venv' >&2; exit 1; }
 	$(PYTHON) -m venv --clear .venv
-	$(BIN)/pip install --quiet --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --retries 1 --index-url $(TORCH_INDEX) $$(grep -o '^torch==[^ ]*' requirements.txt)
+	$(BIN)/pip install --quiet --no-compile --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --no-compile --retries 1 --index-url $(TORCH_INDEX) $$(grep -o '^torch==[^ ]*' requirements.txt)
+	@$(BIN)/python -c 'import matplotlib.pyplot, sklearn, torch'  # compila lo que se usa: que no lo pague el primer capítulo
 	@touch $@
 
 book: .venv/ready
