@@ -6,12 +6,20 @@ import sys
 import tempfile
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "web"), str(ROOT / "bench")]
 
 from execution import kernel_environment  # noqa: E402
 
 ipython_folder = tempfile.TemporaryDirectory()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_xdist_auto_num_workers(config):
+    """One more than there are cores: a worker that waits for a browser or a kernel uses none."""
+    return 1 + (yield)
 
 
 def pytest_configure(config):

@@ -279,11 +279,11 @@ def mutants(cells):
     trees = [ast.parse(cell.source) for cell in cells]
     aside, found = Aside(trees), []
     for cell, tree in zip(cells, trees):
-        data = cell.source.encode()
+        data, whole = cell.source.encode(), ast.dump(tree)
         for begin, end, new, name, hyper in edits(tree, data, aside) if cell.mutable else ():
             source = (data[:begin] + new.encode() + data[end:]).decode()
             try:
-                if ast.dump(ast.parse(source)) == ast.dump(tree):
+                if ast.dump(ast.parse(source)) == whole:
                     continue
             except SyntaxError:
                 continue

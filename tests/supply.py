@@ -40,6 +40,7 @@ ALLOWED = {
 READ = {  # what the metadata do not say, read in the package's own licence file
     "axe-playwright-python": "MIT",
     "docutils": "Public Domain",  # sus metadatos suman la GPL de un modo de Emacs que no se usa
+    "pypdfium2": "Apache-2.0, BSD-3-Clause",  # «dependency licenses»: zlib, libpng, FreeType…, permisivas
 }
 
 

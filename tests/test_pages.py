@@ -94,11 +94,13 @@ def english(soup):
         code.extract()
     found = []
     for tag in soup.find_all(True):
-        if "bibliografia.html" in tag.get("href", "") or tag.find_parent(id="bibliografia"):
-            continue  # the titles of the works cited
-        for name in ("title", "aria-label", "placeholder", "alt", "data-tooltip"):
-            if ENGLISH.search(tag.get(name) or ""):
-                found.append(f"{name}={tag[name]}")
+        labels = [
+            f"{name}={tag[name]}" for name in ("title", "aria-label", "placeholder", "alt", "data-tooltip")
+            if ENGLISH.search(tag.get(name) or "")
+        ]
+        # the titles of the works cited may be in English
+        if labels and "bibliografia.html" not in tag.get("href", "") and not tag.find_parent(id="bibliografia"):
+            found += labels
     for summary in soup.find_all(["summary", "figcaption", "h1", "h2", "h3", "button", "label"]):
         found += [t for t in summary.stripped_strings if ENGLISH.search(t)]
     if soup.article:
