@@ -13,6 +13,7 @@ sys.path[:0] = [str(ROOT / "web"), str(ROOT / "bench")]
 
 from execution import kernel_environment  # noqa: E402
 
+LONGEST = ("test_paper", "test_browser", "16-ecuaciones", "test_faults", "test_cache")
 ipython_folder = tempfile.TemporaryDirectory()
 
 
@@ -20,6 +21,11 @@ ipython_folder = tempfile.TemporaryDirectory()
 def pytest_xdist_auto_num_workers(config):
     """One more than there are cores: a worker that waits for a browser or a kernel uses none."""
     return 1 + (yield)
+
+
+def pytest_collection_modifyitems(items):
+    """The longest files first, so that no core waits for one at the end."""
+    items.sort(key=lambda item: next((k for k, name in enumerate(LONGEST) if name in item.nodeid), len(LONGEST)))
 
 
 def pytest_configure(config):

@@ -1,6 +1,7 @@
 """The book without a network and on paper: the zip works from a disk, the PDF is whole."""
 
 import re
+import subprocess
 import zipfile
 
 import pypdfium2
@@ -47,13 +48,22 @@ def test_zip_has_every_notebook(unpacked):
 
 
 @pytest.fixture(scope="module")
-def pdf():
-    return PdfReader(ROOT / "_build/libro.pdf")
+def printed():
+    """The book on paper, made here: it takes one core, and the other tests use the rest."""
+    made = subprocess.run(
+        ["make", "-o", "book", "pdf"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf8")
+    assert made.returncode == 0, made.stdout
+    return ROOT / "_build/libro.pdf"
 
 
 @pytest.fixture(scope="module")
-def texts():
-    document = pypdfium2.PdfDocument(ROOT / "_build/libro.pdf")
+def pdf(printed):
+    return PdfReader(printed)
+
+
+@pytest.fixture(scope="module")
+def texts(printed):
+    document = pypdfium2.PdfDocument(printed)
     texts = [page.get_textpage().get_text_bounded().replace("\r\n", "\n") for page in document]
     document.close()
     return texts

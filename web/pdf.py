@@ -106,12 +106,14 @@ def main():
         chromium = playwright.chromium.launch(executable_path=browser.find(), args=browser.FLAGS)
         page = chromium.new_page()
         page.set_default_timeout(0)  # es el libro entero: en una máquina ocupada tarda
-        page.goto(page_file.as_uri())
         page.emulate_media(media="print", color_scheme="light")
+        page.goto(page_file.as_uri())
         page.add_style_tag(content=faces)
         if lost := page.evaluate(PREPARE, parts):
             sys.exit(f"{page_file}: enlaces a ninguna parte: {', '.join(sorted(set(lost)))}")
-        draft = page.pdf(**LAYOUT | {"tagged": False, "outline": False})  # las mismas hojas, antes
+        page.evaluate("document.body.style.visibility = 'hidden'")  # las mismas hojas, sin pintar
+        draft = page.pdf(**LAYOUT | {"tagged": False, "outline": False})
+        page.evaluate("document.body.style.visibility = ''")
         page.evaluate(NUMBER, pages_of(draft))
         pdf = page.pdf(**LAYOUT)
         chromium.close()
