@@ -17,7 +17,7 @@ LONGEST = ("test_paper", "test_browser", "16-ecuaciones", "test_faults", "test_c
 ipython_folder = tempfile.TemporaryDirectory()
 
 
-@pytest.hookimpl(wrapper=True)
+@pytest.hookimpl(wrapper=True, optionalhook=True)
 def pytest_xdist_auto_num_workers(config):
     """One more than there are cores: a worker that waits for a browser or a kernel uses none."""
     return 1 + (yield)
