@@ -9,13 +9,11 @@ import sys
 from pathlib import Path
 
 import yaml
-from myst_nb.core.read import read_myst_markdown_notebook
-from myst_parser.config.main import MdParserConfig
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "web"))
 
-from execution import cell_line  # noqa: E402
+from execution import cell_line, load  # noqa: E402
 
 IMPORTS = {"torch", "numpy", "matplotlib", "sklearn", "IPython", *sys.stdlib_module_names}
 FORBIDDEN = {
@@ -37,15 +35,9 @@ def chapters(root=ROOT):
     return sorted(p for p in (root / "book").glob("*.md") if not p.name.startswith("_"))
 
 
-def read(path):
-    """Source of a chapter and its notebook (cells only: nothing is executed)."""
-    source = Path(path).read_text("utf8")
-    return source, read_myst_markdown_notebook(source, MdParserConfig(), add_source_map=True)
-
-
 def code_cells(path):
     """Yield (line above the first code line, cell) of a chapter."""
-    source, notebook = read(path)
+    source, notebook = load(path)
     for index, cell in enumerate(notebook.cells):
         if cell.cell_type == "code":
             yield cell_line(notebook, index, source), cell
@@ -127,7 +119,7 @@ def exercise_problems(source, cells):
 
 def chapter_problems(path, toc):
     """All that is wrong in one chapter, as 'file:line: message'."""
-    source, _ = read(path)
+    source, _ = load(path)
     found = []
     if f"book/{path.stem}" not in toc:
         found.append((1, "no está en _toc.yml"))

@@ -196,6 +196,8 @@ IMAGE = "```{{image}} ../figs/{}\n:alt: nada\n```"
 # name: (what breaks the book, message, what must notice: the build if it does not say)
 FAULTS = {
     "failing cell": (put(cell("y = 1\nundefined"), 2), "NameError: name 'undefined' is not defined"),
+    "cell options that are not YAML": (
+        put("```{code-cell} ipython3\n---\nmystnb:\n  image:\n    alt: uno: dos\n---\n1\n```"), "las opciones de la celda no son YAML"),
     "warning cell": (put(cell("import warnings\nwarnings.warn('cuidado')"), 1), "cuidado"),
     "endless cell": (both(SHORT, put(cell("while True:\n    pass"), 1)), "la celda no terminó en 3 s"),
     "too much memory": (put(cell(MEMORY), 3), "MemoryError"),

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import partial
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -23,6 +24,7 @@ import psutil
 from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.cache.main import JupyterCacheBase
 from myst_nb.core.read import (
+    MystMetadataParsingError,
     create_nb_reader,
     is_myst_markdown_notebook,
     read_myst_markdown_notebook,
@@ -298,13 +300,24 @@ def code_hash(cells):
     return hashlib.sha256("\0".join(cell.source for cell in cells).encode()).hexdigest()[:16]
 
 
+def parse(read, source, path):
+    """The notebook that ``read`` makes of a source; cell options that are not YAML say where."""
+    try:
+        return read(source)
+    except MystMetadataParsingError as error:
+        line = re.search(r"at line (\d+)", str(error))[1]
+        raise SystemExit(
+            f"{path}:{line}: las opciones de la celda no son YAML: un texto que tiene «: » va entre comillas"
+        ) from None
+
+
 def read_chapter(env, docname):
     """The notebook of a document, read once per build; None if it is a page without code."""
     path = env.doc2path(docname)
     source = Path(path).read_text("utf8")
     if chapters.get(docname, [None])[0] != source:
         reader = create_nb_reader(path, env.myst_config, env.mystnb_config, source)
-        chapters[docname] = source, reader and reader.read(source)
+        chapters[docname] = source, reader and parse(reader.read, source, path)
     return chapters[docname][1]
 
 
@@ -352,7 +365,8 @@ def setup(app):
 def load(path):
     """The text and the notebook of a chapter, outside Sphinx."""
     source = Path(path).read_text("utf8")
-    return source, read_myst_markdown_notebook(source, MdParserConfig(), add_source_map=True)
+    read = partial(read_myst_markdown_notebook, config=MdParserConfig(), add_source_map=True)
+    return source, parse(read, source, path)
 
 
 def main(path):
