@@ -63,15 +63,15 @@ def main():
     """Build a copy of what git keeps, twice, with nothing executed beforehand."""
     files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True).stdout
     with tempfile.TemporaryDirectory() as folder:
-        sites = []
-        for copy in (Path(folder) / "una", Path(folder) / "otra"):
+        copies = [Path(folder) / "una", Path(folder) / "otra"]
+        for copy in copies:  # both before the first build: the sources may change meanwhile
             for name in filter(None, files.decode().split("\0")):
                 (copy / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(ROOT / name, copy / name)
-            command = [Path(sys.executable).parent / "jupyter-book", "build", ".", "-W", "-n", "--keep-going"]
+        command = [Path(sys.executable).parent / "jupyter-book", "build", ".", "-W", "-n", "--keep-going"]
+        for copy in copies:
             subprocess.run(command, cwd=copy, check=True)
-            sites.append(copy / "_build/html")
-        found = differences(*sites)
+        found = differences(*(copy / "_build/html" for copy in copies))
     print("\n".join(found) or "Las dos construcciones son iguales.")
     sys.exit(bool(found))
 
